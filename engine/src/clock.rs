@@ -1,0 +1,128 @@
+//! The one home of time.
+//!
+//! Everything else is handed a [`Clock`]; the lints ban the system's own. A test
+//! can therefore stand at any instant, and a decision can be replayed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// A point in time: microseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// Milliseconds since the epoch, rounded down.
+    pub fn as_millis(self) -> i64 {
+        self.0.div_euclid(1_000)
+    }
+
+    /// The RFC 3339 text in UTC, with microseconds; `None` outside of years -9999 to 9999.
+    pub fn to_rfc3339(self) -> Option<String> {
+        jiff::Timestamp::from_microsecond(self.0)
+            .ok()
+            .map(|time| format!("{time:.6}"))
+    }
+
+    /// Reads RFC 3339 text; an offset is required.
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        let time: jiff::Timestamp = text.parse().ok()?;
+        Some(Self(time.as_microsecond()))
+    }
+}
+
+/// What the time is: the wall clock, and a monotonic one for intervals.
+pub trait Clock: Send + Sync + std::fmt::Debug {
+    /// The wall clock.
+    fn now(&self) -> Timestamp;
+    /// Time since some fixed moment, never going back.
+    fn monotonic(&self) -> Duration;
+}
+
+/// The system's clocks.
+#[derive(Debug)]
+pub struct SystemClock {
+    started: Instant,
+}
+
+impl SystemClock {
+    /// The system's clocks, with the monotonic one starting at zero now.
+    #[expect(clippy::disallowed_methods, reason = "this is the one home of the system's clock")]
+    pub fn new() -> Self {
+        Self { started: Instant::now() }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the one home of the system's clock")]
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+/// A clock that stands still until it is moved.
+#[derive(Debug)]
+pub struct ManualClock {
+    now_us: AtomicI64,
+    monotonic_ns: AtomicU64,
+}
+
+impl ManualClock {
+    /// A clock that stands at `now`.
+    pub fn at(now: Timestamp) -> Arc<Self> {
+        Arc::new(Self { now_us: AtomicI64::new(now.0), monotonic_ns: AtomicU64::new(0) })
+    }
+
+    /// Moves both clocks on.
+    pub fn advance(&self, by: Duration) {
+        let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+        self.now_us.fetch_add(micros, Ordering::SeqCst);
+        let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        self.monotonic_ns.fetch_add(nanos, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.now_us.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_nanos(self.monotonic_ns.load(Ordering::SeqCst))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc3339_round_trips_on_a_leap_day() {
+        let time = Timestamp::parse_rfc3339("2028-02-29T23:59:59.000001Z").unwrap();
+        assert_eq!(time.to_rfc3339().unwrap(), "2028-02-29T23:59:59.000001Z");
+    }
+
+    #[test]
+    fn a_time_without_offset_is_refused() {
+        assert_eq!(Timestamp::parse_rfc3339("2028-02-29T23:59:59"), None);
+    }
+
+    #[test]
+    fn a_manual_clock_moves_both_hands() {
+        let clock = ManualClock::at(Timestamp(0));
+        clock.advance(Duration::from_millis(5));
+        assert_eq!(clock.now(), Timestamp(5_000));
+        assert_eq!(clock.monotonic(), Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,8 @@
+//! Portcullis: the security decision service behind an application's back end.
+//!
+//! Start with `evaluation`: it walks one request from the question to the answer.
+
+pub mod clock;
+pub mod protect;
+pub mod random;
+pub mod store;
