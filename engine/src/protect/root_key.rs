@@ -88,10 +88,10 @@ impl RootKey {
             std::io::ErrorKind::NotFound => RootKeyError::Missing(path.to_owned()),
             _ => RootKeyError::Io { path: path.to_owned(), source },
         };
-        let mut file = File::open(path).map_err(io)?;
+        let file = File::open(path).map_err(io)?;
         check_mode(&file, path)?;
         let mut text = Zeroizing::new(String::new());
-        file.by_ref().take(1024).read_to_string(&mut text).map_err(io)?;
+        (&file).take(1024).read_to_string(&mut text).map_err(io)?;
         let mut bytes = Zeroizing::new([0; 32]);
         hex::decode_to_slice(text.trim(), &mut *bytes)
             .map_err(|_| RootKeyError::Malformed(path.to_owned()))?;
