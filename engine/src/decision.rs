@@ -1,0 +1,149 @@
+//! May this principal do this to that resource? The pure answer.
+//!
+//! Promises: the same rules and the same question give the same answer, for ever. A `forbid` that errors
+//! denies, unless the pack says otherwise. Must never: do I/O, read a clock, know HTTP or SQL.
+
+use std::sync::Arc;
+
+use cedar_policy_core::ast::{
+    Context, Effect, Entity, EntityUID, EntityUIDEntry, Literal, Request, ValueKind,
+};
+use cedar_policy_core::entities::Dereference;
+use cedar_policy_core::evaluator::Evaluator;
+use cedar_policy_core::extensions::Extensions;
+use smol_str::SmolStr;
+
+use crate::entity::EntityStore;
+
+mod combine;
+pub mod obligation;
+pub mod reach;
+pub mod reason;
+pub mod rules;
+pub mod slice;
+pub mod value;
+
+pub use combine::{Combined, OnPolicyError, Verdict, combine};
+pub use reason::Reason;
+
+use rules::{Rules, scope_matches};
+use value::{Path, Record};
+
+/// What is asked, in Cedar's terms.
+#[derive(Debug)]
+pub struct Question {
+    /// Who.
+    pub principal: EntityUID,
+    /// Does what.
+    pub action: EntityUID,
+    /// To what.
+    pub resource: EntityUID,
+    /// Under which circumstances.
+    pub context: Arc<Record>,
+    /// Principal and resource with the application's properties laid over them.
+    pub laid_over: Vec<Arc<Entity>>,
+    /// What of the context Cedar can't say.
+    pub context_left_out: Vec<Path>,
+    /// What of the properties Cedar can't say.
+    pub properties_left_out: Vec<Path>,
+}
+
+/// What each policy said; [`combine`] makes one answer of it.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// Permits that hold, by their places in the rules.
+    pub permits: Vec<usize>,
+    /// Forbids that hold.
+    pub forbids: Vec<usize>,
+    /// Policies that failed, and what Cedar said.
+    pub errors: Vec<(usize, String)>,
+    /// Whether a policy that can apply reads a value that was left out.
+    pub reads_left_out: bool,
+    /// Whether there was nothing to evaluate over. (Cedar refused the slice.)
+    pub unevaluated: bool,
+}
+
+/// Evaluates every policy that can apply.
+pub fn evaluate(rules: &Rules, entities: &EntityStore, question: &Question) -> Findings {
+    let mut findings = Findings::default();
+    let plan = rules.plan(&question.action);
+    let roots = [&question.principal, &question.action, &question.resource];
+    let slicer = slice::Slicer::new(entities, &question.laid_over);
+    let Some(slice) = slicer.collect(&plan.reach, roots, &question.context) else {
+        findings.unevaluated = true;
+        return findings;
+    };
+    let principal = found(slice.entity(&question.principal));
+    let resource = found(slice.entity(&question.resource));
+    let evaluator = Evaluator::new(question.to_request(), &slice, Extensions::all_available());
+    let left_out = !question.context_left_out.is_empty() || !question.properties_left_out.is_empty();
+    for place in &plan.rules {
+        let Some(rule) = rules.all.get(*place) else { continue };
+        let in_scope = scope_matches(&rule.principal, &question.principal, principal)
+            && scope_matches(&rule.resource, &question.resource, resource);
+        if !in_scope {
+            continue;
+        }
+        if left_out && question.misses_what(&rule.reach) {
+            findings.reads_left_out = true;
+        }
+        match holds(rule, &evaluator) {
+            Ok(false) => {}
+            Ok(true) if rule.effect == Effect::Permit => findings.permits.push(*place),
+            Ok(true) => findings.forbids.push(*place),
+            Err(message) => findings.errors.push((*place, message)),
+        }
+    }
+    findings
+}
+
+fn found(entity: Dereference<'_, Entity>) -> Option<&Entity> {
+    match entity {
+        Dereference::Data(entity) => Some(entity),
+        _ => None,
+    }
+}
+
+fn holds(rule: &rules::Rule, evaluator: &Evaluator<'_>) -> Result<bool, String> {
+    let Some(condition) = &rule.condition else { return Ok(true) };
+    match evaluator.interpret(condition, &std::collections::HashMap::new()) {
+        Ok(value) => match value.value {
+            ValueKind::Lit(Literal::Bool(holds)) => Ok(holds),
+            _ => Err("the condition is not a boolean".to_owned()),
+        },
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+impl Question {
+    fn to_request(&self) -> Request {
+        let known = |uid: &EntityUID| EntityUIDEntry::known(uid.clone(), None);
+        Request::new_unchecked(
+            known(&self.principal),
+            known(&self.action),
+            known(&self.resource),
+            Some(Context::Value(Arc::clone(&self.context))),
+        )
+    }
+
+    fn misses_what(&self, reach: &reach::Reach) -> bool {
+        self.context_left_out.iter().any(|path| reach.reads_context(path))
+            || self.properties_left_out.iter().any(|path| reach.reads_entity(path))
+    }
+
+    /// The JSON pointers (RFC 6901) of what was left out, from `/context` and `/properties`.
+    pub fn left_out_pointers(&self) -> Vec<String> {
+        let pointer = |root: &str, path: &Path| {
+            let escaped = path.iter().map(|name| format!("/{}", name.replace('~', "~0").replace('/', "~1")));
+            std::iter::once(root.to_owned()).chain(escaped).collect::<String>()
+        };
+        let context = self.context_left_out.iter().map(|path| pointer("/context", path));
+        let properties = self.properties_left_out.iter().map(|path| pointer("/properties", path));
+        context.chain(properties).collect()
+    }
+}
+
+/// The ids of rules, in the order of the policies.
+pub fn ids(rules: &Rules, places: &[usize]) -> Vec<SmolStr> {
+    places.iter().filter_map(|place| rules.all.get(*place)).map(|rule| rule.id.clone()).collect()
+}

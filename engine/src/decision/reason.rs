@@ -1,0 +1,72 @@
+//! Why an answer is what it is, by id.
+
+use smol_str::SmolStr;
+
+/// One reason. Its text is the policy's id or a stable code; a policy's id is never one of the codes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// This policy determined the answer.
+    Policy(SmolStr),
+    /// No policy permits.
+    NoPermit,
+    /// No pack judges this caller's request.
+    NoPack,
+    /// A policy failed, and a failed `forbid` denies.
+    PolicyError,
+    /// A mandatory obligation is of a kind that the caller does not list.
+    ObligationUnsupported,
+    /// Two obligations set one thing to different values.
+    ObligationConflict,
+    /// A policy reads a value that Cedar can't say.
+    ValueUnrepresentable,
+    /// This value was left out, since Cedar can't say it: a JSON pointer.
+    ValueLeftOut(String),
+    /// Cedar has no such type name.
+    TypeUnrepresentable,
+    /// An item of a batch lacks something, or carries what is reserved.
+    InvalidItem,
+    /// The decision could not be recorded.
+    LogUnavailable,
+    /// The policies could not be evaluated.
+    EvaluationFailed,
+}
+
+/// The codes that no policy may have as its id.
+pub const CODES: [&str; 11] = [
+    "no_permit",
+    "no_pack",
+    "policy_error",
+    "obligation_unsupported",
+    "obligation_conflict",
+    "value_unrepresentable",
+    "value_left_out",
+    "type_unrepresentable",
+    "invalid_item",
+    "log_unavailable",
+    "evaluation_failed",
+];
+
+impl Reason {
+    /// What an answer and the log call it.
+    pub fn text(&self) -> SmolStr {
+        match self {
+            Self::Policy(id) => id.clone(),
+            Self::NoPermit => "no_permit".into(),
+            Self::NoPack => "no_pack".into(),
+            Self::PolicyError => "policy_error".into(),
+            Self::ObligationUnsupported => "obligation_unsupported".into(),
+            Self::ObligationConflict => "obligation_conflict".into(),
+            Self::ValueUnrepresentable => "value_unrepresentable".into(),
+            Self::ValueLeftOut(pointer) => format!("value_left_out:{pointer}").into(),
+            Self::TypeUnrepresentable => "type_unrepresentable".into(),
+            Self::InvalidItem => "invalid_item".into(),
+            Self::LogUnavailable => "log_unavailable".into(),
+            Self::EvaluationFailed => "evaluation_failed".into(),
+        }
+    }
+}
+
+/// Whether a policy may not have this id, because an answer could not tell it from a code.
+pub fn is_reserved(id: &str) -> bool {
+    CODES.iter().any(|code| id == *code || id.strip_prefix(code).is_some_and(|rest| rest.starts_with(':')))
+}

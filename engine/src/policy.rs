@@ -1,0 +1,198 @@
+//! Packs and snapshots.
+//!
+//! Promises: a snapshot is immutable and swapped whole; files that do not validate leave the last good one
+//! serving. Its revision is the store's sequence number and the hash of the files. Must never: serve half of a reload.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub mod cases;
+pub mod compile;
+pub mod files;
+mod management;
+mod pack;
+pub mod problem;
+pub mod settings;
+pub mod watch;
+
+pub use pack::Pack;
+
+use files::{PackFiles, UnreadableFile};
+use problem::Problem;
+
+/// The pack that judges the management API. No request can name it.
+pub const MANAGEMENT: &str = "portcullis";
+
+/// Which state of policies and data an answer is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revision {
+    /// The number of the last change in the store.
+    pub sequence: u64,
+    /// The first bytes of the hash of all files that decide.
+    pub hash: u64,
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{:016x}", self.sequence, self.hash)
+    }
+}
+
+/// All packs as of one revision.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Which.
+    pub revision: Revision,
+    /// The revision as answers show it.
+    pub revision_text: Arc<str>,
+    packs: Arc<BTreeMap<String, Arc<Pack>>>,
+    management: Arc<Pack>,
+}
+
+/// Why files did not become a snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// A file can't be read.
+    #[error(transparent)]
+    Unreadable(#[from] UnreadableFile),
+    /// Files are wrong.
+    #[error("{}", shown(.0))]
+    Problems(Vec<Problem>),
+}
+
+fn shown(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// Where policies come from.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// The folder whose folders are packs.
+    pub folder: PathBuf,
+    /// A folder that replaces the embedded management pack.
+    pub management: Option<PathBuf>,
+}
+
+/// Packs that were loaded together, and the hash of their files.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    packs: Arc<BTreeMap<String, Arc<Pack>>>,
+    management: Arc<Pack>,
+    hash: u64,
+}
+
+impl Sources {
+    /// Reads and loads everything, or nothing.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the files.
+    pub fn load(&self) -> Result<Loaded, LoadError> {
+        let all = PackFiles::read_all(&self.folder)?;
+        let management = self.management_files()?;
+        let hash = hash(all.iter().chain([&management]));
+        let mut packs = BTreeMap::new();
+        let mut problems = Vec::new();
+        for files in &all {
+            match Pack::load(files) {
+                // The folder that holds the embedded pack's own files is no reason to fail.
+                Ok(pack) if pack.name() == MANAGEMENT => {}
+                Ok(pack) => problems.extend(insert(&mut packs, pack, files)),
+                Err(found) => problems.extend(found),
+            }
+        }
+        match Pack::load(&management) {
+            Ok(management) if problems.is_empty() => {
+                Ok(Loaded { packs: Arc::new(packs), management: Arc::new(management), hash })
+            }
+            Ok(_) => Err(LoadError::Problems(problems)),
+            Err(found) => {
+                problems.extend(found);
+                Err(LoadError::Problems(problems))
+            }
+        }
+    }
+
+    fn management_files(&self) -> Result<PackFiles, UnreadableFile> {
+        match &self.management {
+            Some(folder) => PackFiles::read(folder),
+            None => Ok(management::files()),
+        }
+    }
+}
+
+fn insert(packs: &mut BTreeMap<String, Arc<Pack>>, pack: Pack, files: &PackFiles) -> Option<Problem> {
+    let name = pack.name().to_owned();
+    if packs.contains_key(&name) {
+        let manifest = files.get("pack.toml")?;
+        return Some(Problem::of_file(&manifest.shown, format!("another pack has the name `{name}`")));
+    }
+    packs.insert(name, Arc::new(pack));
+    None
+}
+
+/// The hash of everything that decides: names, lengths and contents.
+fn hash<'f>(all: impl Iterator<Item = &'f PackFiles>) -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    for files in all {
+        hasher.update(b"pack");
+        for (name, file) in files.deciding() {
+            for part in [name.as_bytes(), file.text.as_bytes()] {
+                hasher.update(&(part.len() as u64).to_le_bytes());
+                hasher.update(part);
+            }
+        }
+    }
+    let mut first = [0; 8];
+    hasher.finalize_xof().fill(&mut first);
+    u64::from_be_bytes(first)
+}
+
+impl Loaded {
+    /// The snapshot of these packs at one sequence number of the store.
+    pub fn at(&self, sequence: u64) -> Snapshot {
+        let revision = Revision { sequence, hash: self.hash };
+        Snapshot {
+            revision,
+            revision_text: revision.to_string().into(),
+            packs: Arc::clone(&self.packs),
+            management: Arc::clone(&self.management),
+        }
+    }
+
+    /// The hash of the files.
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// Every pack, the management pack last.
+    pub fn packs(&self) -> impl Iterator<Item = &Arc<Pack>> {
+        self.packs.values().chain([&self.management])
+    }
+}
+
+impl Snapshot {
+    /// The pack with this name. The management pack has none that a request could give.
+    pub fn pack(&self, name: &str) -> Option<&Arc<Pack>> {
+        self.packs.get(name)
+    }
+
+    /// The packs that applications can ask, by name.
+    pub fn packs(&self) -> impl Iterator<Item = &Arc<Pack>> {
+        self.packs.values()
+    }
+
+    /// The pack that judges the management API.
+    pub fn management(&self) -> &Arc<Pack> {
+        &self.management
+    }
+}
+
+/// The pack in one folder, for the command line.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load_one(folder: &Path) -> Result<Pack, LoadError> {
+    Pack::load(&PackFiles::read(folder)?).map_err(LoadError::Problems)
+}

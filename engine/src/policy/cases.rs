@@ -1,0 +1,128 @@
+//! Cases: what a pack should answer, as YAML beside its policies.
+//!
+//! A case goes through the same steps as a request. Its reasons are compared as a set, its
+//! obligations as a list sorted by kind and target.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use super::Pack;
+use super::files::SourceFile;
+use super::problem::Problem;
+use crate::decision::{Combined, Reason, Verdict, combine, evaluate};
+use crate::question::{Asked, Assertions};
+
+/// A file of cases.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaseFile {
+    /// In order.
+    pub cases: Vec<Case>,
+}
+
+/// One case.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// A sentence.
+    pub name: String,
+    /// As the body of `POST /v1/decide`.
+    pub request: Request,
+    /// The obligation kinds that the caller will carry out.
+    #[serde(default)]
+    pub understands: Vec<String>,
+    /// What the answer should be.
+    pub expect: Expectation,
+}
+
+/// The request of a case.
+#[derive(Debug, Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    subject: serde_json::Value,
+    action: serde_json::Value,
+    resource: serde_json::Value,
+    #[serde(default)]
+    context: Option<serde_json::Value>,
+}
+
+/// What the answer should be.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expectation {
+    /// Allow or deny.
+    pub decision: Verdict,
+    /// Exactly these, in any order.
+    #[serde(default)]
+    pub reasons: Option<BTreeSet<String>>,
+    /// Exactly these.
+    #[serde(default)]
+    pub obligations: Option<Vec<serde_json::Value>>,
+}
+
+/// How a case went.
+#[derive(Debug)]
+pub struct CaseResult {
+    /// Its name.
+    pub name: String,
+    /// Its file.
+    pub file: String,
+    /// What differs; empty when it holds.
+    pub differences: Vec<String>,
+}
+
+/// Reads a file of cases.
+///
+/// # Errors
+/// Where it is no YAML of this form.
+pub fn parse(file: &SourceFile) -> Result<CaseFile, Problem> {
+    serde_norway::from_str(&file.text).map_err(|error| match error.location() {
+        Some(at) => Problem::at_position(&file.shown, &file.text, (at.line(), at.column()), error.to_string()),
+        None => Problem::of_file(&file.shown, error.to_string()),
+    })
+}
+
+/// Runs one case.
+pub fn run(pack: &Pack, file: &str, case: &Case) -> CaseResult {
+    let differences = match answer(pack, case) {
+        Ok(answer) => compare(&answer, &case.expect),
+        Err(message) => vec![message],
+    };
+    CaseResult { name: case.name.clone(), file: file.to_owned(), differences }
+}
+
+fn answer(pack: &Pack, case: &Case) -> Result<Combined, String> {
+    let text = serde_json::to_string(&case.request).map_err(|error| error.to_string())?;
+    let asked: Asked<'_> = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let assertions = Assertions::parse(&asked).map_err(|error| error.to_string())?;
+    let understands = |kind: &str| case.understands.iter().any(|understood| understood == kind);
+    Ok(match assertions.question(&asked, pack) {
+        None => Combined::deny(vec![Reason::TypeUnrepresentable]),
+        Some(question) => {
+            let findings = evaluate(&pack.rules, &pack.entities, &question);
+            combine(&pack.rules, &findings, pack.settings.on_policy_error, &understands)
+        }
+    })
+}
+
+fn compare(answer: &Combined, expect: &Expectation) -> Vec<String> {
+    let mut differences = Vec::new();
+    let reasons: BTreeSet<String> = answer.reasons.iter().map(|reason| reason.text().to_string()).collect();
+    let list = |reasons: &BTreeSet<String>| reasons.iter().cloned().collect::<Vec<_>>().join(", ");
+    if answer.verdict != expect.decision {
+        let because = list(&reasons);
+        differences.push(format!("decision: expected {:?}, got {:?} ({because})", expect.decision, answer.verdict));
+    }
+    if let Some(expected) = expect.reasons.as_ref().filter(|expected| **expected != reasons) {
+        differences.push(format!("reasons: expected [{}], got [{}]", list(expected), list(&reasons)));
+    }
+    if let Some(expected) = &expect.obligations {
+        let got = serde_json::to_value(&answer.obligations).unwrap_or_default();
+        let expected = serde_json::Value::from(expected.clone());
+        if got != expected {
+            differences.push(format!("obligations: expected {expected}, got {got}"));
+        }
+    }
+    differences
+}

@@ -1,0 +1,144 @@
+//! One pack: a policy set with its schema, entities and settings, ready to decide.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use cedar_policy::Schema;
+use cedar_policy_core::ast::{Eid, EntityType, EntityUID};
+
+use super::compile;
+use super::files::{PackFiles, SourceFile};
+use super::problem::Problem;
+use super::settings::Settings;
+use crate::decision::rules::Rules;
+use crate::entity::EntityStore;
+
+/// A pack that was loaded whole.
+#[derive(Debug)]
+pub struct Pack {
+    /// What it says about itself.
+    pub settings: Settings,
+    /// Its policies, prepared.
+    pub rules: Rules,
+    /// Its entities.
+    pub entities: EntityStore,
+    /// Its schema, if it has one.
+    pub schema: Option<Schema>,
+    /// What is worth a word but does not stop it.
+    pub warnings: Vec<Problem>,
+    types: HashMap<String, EntityType>,
+    action_type: EntityType,
+}
+
+impl Pack {
+    /// Makes a pack of its files.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them: nothing of the pack is used then.
+    pub fn load(files: &PackFiles) -> Result<Self, Vec<Problem>> {
+        let Some(manifest) = files.get("pack.toml") else {
+            return Err(vec![Problem::of_file(&"pack.toml".into(), "a pack has a `pack.toml`")]);
+        };
+        let settings = Settings::parse(&manifest.shown, &manifest.text).map_err(|problem| vec![problem])?;
+        let mut problems = Vec::new();
+        let mut policies = Vec::new();
+        let mut texts: HashMap<Arc<str>, &str> = HashMap::new();
+        for (name, file) in files.deciding().filter(|(name, _)| name.ends_with(".cedar")) {
+            texts.insert(Arc::clone(&file.shown), &file.text);
+            match compile::parse_file(file, name.trim_end_matches(".cedar")) {
+                Ok(parsed) => policies.extend(parsed),
+                Err(found) => problems.extend(found),
+            }
+        }
+        if texts.is_empty() {
+            problems.push(Problem::of_file(&manifest.shown, "the pack has no `.cedar` file"));
+        }
+        problems.extend(compile::find_duplicates(&policies));
+        let schema_file = files.get("schema.cedarschema").or_else(|| files.get("schema.cedarschema.json"));
+        let schema = keep(schema_file.map(compile::parse_schema).transpose(), &mut problems).flatten();
+        let entities = compile::parse_entities(files.get("entities.json"), schema.as_ref());
+        let entities = keep(entities, &mut problems).unwrap_or_default();
+        let mut warnings = Vec::new();
+        match (&schema, schema_file) {
+            (Some(schema), _) if problems.is_empty() => {
+                let [errors, found] = compile::validate(&policies, schema, &texts);
+                problems.extend(errors);
+                warnings.extend(found);
+            }
+            (None, None) => warnings.push(Problem::of_file(
+                &manifest.shown,
+                "the pack has no schema: its policies are not validated",
+            )),
+            _ => {}
+        }
+        let rules = keep(compile::prepare(policies, &entities), &mut problems).unwrap_or_default();
+        let types = keep(type_names(&settings, &entities, schema.as_ref(), manifest), &mut problems);
+        let Some((types, action_type)) = types.filter(|_| problems.is_empty()) else { return Err(problems) };
+        Ok(Self { settings, rules, entities, schema, warnings, types, action_type })
+    }
+
+    /// The Cedar type for an AuthZEN type name; none when Cedar can't say it.
+    pub fn entity_type(&self, name: &str) -> Option<EntityType> {
+        match self.types.get(name) {
+            Some(known) => Some(known.clone()),
+            None => EntityType::from_normalized_str(name).ok(),
+        }
+    }
+
+    /// The Cedar entity for an AuthZEN type name and id.
+    pub fn uid(&self, type_name: &str, id: &str) -> Option<EntityUID> {
+        Some(EntityUID::from_components(self.entity_type(type_name)?, Eid::new(id), None))
+    }
+
+    /// The Cedar action with this name.
+    pub fn action(&self, name: &str) -> EntityUID {
+        EntityUID::from_components(self.action_type.clone(), Eid::new(name), None)
+    }
+
+    /// The name that requests and paths give it.
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+}
+
+fn keep<T>(result: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
+    result.map_err(|problem| problems.push(problem)).ok()
+}
+
+/// The types that are mapped, and those that the pack knows, so that a request need not parse names.
+fn type_names(
+    settings: &Settings,
+    entities: &EntityStore,
+    schema: Option<&Schema>,
+    manifest: &SourceFile,
+) -> Result<(HashMap<String, EntityType>, EntityType), Problem> {
+    let parse = |name: &str| {
+        EntityType::from_normalized_str(name).map_err(|_| {
+            let quoted = format!("\"{name}\"");
+            let at = manifest.text.find(&quoted).unwrap_or(0);
+            let message = format!("`{name}` is not a Cedar type name");
+            Problem::at(&manifest.shown, &manifest.text, at, at + quoted.len(), message)
+        })
+    };
+    let mut types = HashMap::new();
+    for known in schema.into_iter().flat_map(Schema::entity_types) {
+        let name = known.to_string();
+        if let Ok(parsed) = parse(&name) {
+            types.insert(name, parsed);
+        }
+    }
+    for entity in entities.iter() {
+        let known = entity.uid().entity_type();
+        let name = known.to_string();
+        types.entry(name).or_insert_with(|| known.clone());
+    }
+    let mut action_type = parse("Action")?;
+    for (name, cedar) in &settings.types {
+        let parsed = parse(cedar)?;
+        if name == "Action" {
+            action_type = parsed.clone();
+        }
+        types.insert(name.clone(), parsed);
+    }
+    Ok((types, action_type))
+}

@@ -1,0 +1,153 @@
+//! What an application asks, in AuthZEN's shapes, and as a question in Cedar's terms.
+//!
+//! Promises: nothing of a request is parsed as Cedar. Ids and values are data; type names are names or nothing.
+
+use std::borrow::Cow;
+use std::sync::{Arc, LazyLock};
+
+use cedar_policy_core::ast::{Value, ValueKind};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::decision::Question;
+use crate::decision::slice::lay_over;
+use crate::decision::value::{Object, Path, parse_object};
+use crate::policy::Pack;
+
+/// The reserved key of the context: what Portcullis itself has found out.
+pub const VERIFIED: &str = "verified";
+
+/// A subject or a resource.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Party<'a> {
+    /// Its type, as AuthZEN names it.
+    #[serde(rename = "type", borrow)]
+    pub type_name: Cow<'a, str>,
+    /// Its id within the type.
+    #[serde(borrow)]
+    pub id: Cow<'a, str>,
+    /// What the application says of it.
+    #[serde(borrow, default)]
+    pub properties: Option<&'a RawValue>,
+}
+
+/// An action.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Act<'a> {
+    /// Its name.
+    #[serde(borrow)]
+    pub name: Cow<'a, str>,
+    /// What the application says of it.
+    #[serde(borrow, default)]
+    pub properties: Option<&'a RawValue>,
+}
+
+/// One question, complete.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Asked<'a> {
+    /// Who.
+    #[serde(borrow)]
+    pub subject: Party<'a>,
+    /// Does what.
+    #[serde(borrow)]
+    pub action: Act<'a>,
+    /// To what.
+    #[serde(borrow)]
+    pub resource: Party<'a>,
+    /// Under which circumstances.
+    #[serde(borrow, default)]
+    pub context: Option<&'a RawValue>,
+}
+
+/// Why a question is none.
+#[derive(Debug, thiserror::Error)]
+pub enum QuestionError {
+    /// The context carries what only Portcullis may say.
+    #[error("`context.verified` is reserved: it holds what Portcullis itself has found out")]
+    VerifiedReserved,
+    /// Properties or context are not what they should be.
+    #[error("`{place}` is not valid: {detail}")]
+    Malformed {
+        /// Which field.
+        place: &'static str,
+        /// What is wrong with it.
+        detail: String,
+    },
+}
+
+/// What the application asserts, parsed; independent of any pack.
+#[derive(Debug, Default)]
+pub struct Assertions {
+    subject: Object,
+    resource: Object,
+    context: Object,
+}
+
+static NOTHING_VERIFIED: LazyLock<Value> = LazyLock::new(|| Value {
+    value: ValueKind::Record(Arc::new(std::collections::BTreeMap::new())),
+    loc: None,
+});
+
+impl Assertions {
+    /// Reads properties and context.
+    ///
+    /// # Errors
+    /// When one is no object, has a duplicate key, or the context carries `verified`.
+    pub fn parse(asked: &Asked<'_>) -> Result<Self, QuestionError> {
+        let mut context = object(asked.context, "context")?;
+        if context.has(VERIFIED) {
+            return Err(QuestionError::VerifiedReserved);
+        }
+        let properties = asked.action.properties;
+        if properties.is_some() {
+            let action = object(properties, "action.properties")?;
+            context.left_out.retain(|path| path.first().is_none_or(|first| first != "action"));
+            let within = |path: Path| std::iter::once("action".into()).chain(path).collect();
+            context.left_out.extend(action.left_out.into_iter().map(within));
+            let record = Value { value: ValueKind::Record(Arc::new(action.record)), loc: None };
+            context.record.insert("action".into(), record);
+        }
+        context.record.insert(VERIFIED.into(), NOTHING_VERIFIED.clone());
+        Ok(Self {
+            subject: object(asked.subject.properties, "subject.properties")?,
+            resource: object(asked.resource.properties, "resource.properties")?,
+            context,
+        })
+    }
+
+    /// The question for one pack; none when Cedar can't say a type's name.
+    pub fn question(self, asked: &Asked<'_>, pack: &Pack) -> Option<Question> {
+        let principal = pack.uid(&asked.subject.type_name, &asked.subject.id)?;
+        let resource = pack.uid(&asked.resource.type_name, &asked.resource.id)?;
+        let settings = pack.settings.properties;
+        let mut laid_over = Vec::new();
+        let stored = pack.entities.get(&principal);
+        if !self.subject.record.is_empty() {
+            laid_over.extend(lay_over(stored, &principal, &self.subject.record, settings.subject));
+        }
+        if !self.resource.record.is_empty() {
+            let same = laid_over.pop_if(|entity| *entity.uid() == resource);
+            let stored = same.as_ref().or_else(|| pack.entities.get(&resource));
+            laid_over.extend(lay_over(stored, &resource, &self.resource.record, settings.resource));
+        }
+        let mut properties_left_out = self.subject.left_out;
+        properties_left_out.extend(self.resource.left_out);
+        Some(Question {
+            principal,
+            action: pack.action(&asked.action.name),
+            resource,
+            context: Arc::new(self.context.record),
+            laid_over,
+            context_left_out: self.context.left_out,
+            properties_left_out,
+        })
+    }
+}
+
+fn object(text: Option<&RawValue>, place: &'static str) -> Result<Object, QuestionError> {
+    match text {
+        None => Ok(Object::default()),
+        Some(text) => parse_object(text)
+            .map_err(|error| QuestionError::Malformed { place, detail: error.to_string() }),
+    }
+}
