@@ -2,6 +2,7 @@
 //!
 //! Start with `evaluation`: it walks one request from the question to the answer.
 
+pub mod audit;
 pub mod clock;
 pub mod decision;
 pub mod entity;
