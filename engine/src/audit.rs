@@ -143,7 +143,9 @@ pub enum AuditError {
     #[error("there is no decision log in `{}`", .0.display())]
     NoLog(PathBuf),
     /// A checkpoint was asked of a log that does not verify.
-    #[error("the decision log does not verify, so no checkpoint is signed: {findings} findings, the first: {first}")]
+    #[error(
+        "the decision log does not verify, so no checkpoint is signed: {findings} findings, the first: {first}"
+    )]
     NotWhole {
         /// How many findings.
         findings: u64,

@@ -230,10 +230,7 @@ fn take_number(bytes: &[u8]) -> Option<(u64, &[u8])> {
 }
 
 fn take_word(bytes: &[u8]) -> Option<(&str, &[u8])> {
-    let length = bytes
-        .iter()
-        .take_while(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
-        .count();
+    let length = bytes.iter().take_while(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_')).count();
     let (word, rest) = bytes.split_at_checked(length)?;
     if word.is_empty() {
         return None;

@@ -71,7 +71,8 @@ impl Checkpoint {
     /// What is signed: not the JSON, so that spaces or another order of members don't matter.
     fn message(&self) -> Vec<u8> {
         let Self { v, node, seq, mac, time, public_key, .. } = self;
-        format!("portcullis decision log checkpoint\n{v}\n{node}\n{seq}\n{mac}\n{time}\n{public_key}\n").into_bytes()
+        format!("portcullis decision log checkpoint\n{v}\n{node}\n{seq}\n{mac}\n{time}\n{public_key}\n")
+            .into_bytes()
     }
 
     /// The mac, when the checkpoint was signed by this log's key for this node.

@@ -82,8 +82,7 @@ impl DecisionLog {
         let clean = matches!(&found, Found::Copy(copy) if copy.clean) && missing.is_none();
         let turn = if let Found::Copy(copy) = &found { copy.turn() } else { 0 };
         let floor = head.seq + missing.as_ref().map_or(0, |missing| missing.skip);
-        let reservation =
-            Reservation::open(&folder, (&node, floor, turn), options.mode, (&keys, &clock))?;
+        let reservation = Reservation::open(&folder, (&node, floor, turn), options.mode, (&keys, &clock))?;
         let segment = match head.segment {
             Some((first_seq, end)) => Some(Segment::resume(&folder, first_seq, end)?),
             None => None,

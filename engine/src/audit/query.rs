@@ -125,7 +125,10 @@ impl DecisionLog {
         blocking(move || {
             blocks.iter().find_map(|block| {
                 let bytes = read_block(&log.folder, block);
-                lines(&bytes).find(|line| line.id == Some(id)).and_then(|line| RecordRef::of(&line)).map(RecordRef::to_owned)
+                lines(&bytes)
+                    .find(|line| line.id == Some(id))
+                    .and_then(|line| RecordRef::of(&line))
+                    .map(RecordRef::to_owned)
             })
         })
         .await

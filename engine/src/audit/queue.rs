@@ -100,11 +100,9 @@ impl Queue {
             let changed = self.inner.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            let state = self.inner.lock();
-            if state.done >= target || state.failing.is_some() || state.abandoned {
+            if self.inner.is_settled(target) {
                 return;
             }
-            drop(state);
             changed.await;
         }
     }
@@ -142,6 +140,11 @@ impl Drop for Queue {
 impl Inner {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_settled(&self, target: u64) -> bool {
+        let state = self.lock();
+        state.done >= target || state.failing.is_some() || state.abandoned
     }
 
     fn admit(&self, batch: &mut Batch, shared: &Shared) -> Result<Admission, AuditError> {

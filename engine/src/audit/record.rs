@@ -126,7 +126,8 @@ impl Batch {
             return Err(AuditError::BatchTooLarge);
         }
         debug_assert!(
-            serde_json::from_slice::<serde::de::IgnoredAny>(self.events.get(start..).unwrap_or_default()).is_ok(),
+            serde_json::from_slice::<serde::de::IgnoredAny>(self.events.get(start..).unwrap_or_default())
+                .is_ok(),
             "an event is JSON"
         );
         Ok(())
@@ -205,7 +206,9 @@ mod tests {
     #[test]
     fn only_one_form_of_id_is_taken() {
         assert_eq!(RecordId::parse(ID).unwrap().as_str(), ID);
-        for bad in ["", "dec_", &ID.to_uppercase(), &format!("{ID}0"), &ID.replace('_', "-"), &ID.replace('a', "\"")] {
+        for bad in
+            ["", "dec_", &ID.to_uppercase(), &format!("{ID}0"), &ID.replace('_', "-"), &ID.replace('a', "\"")]
+        {
             assert!(RecordId::parse(bad).is_none(), "{bad}");
         }
     }
@@ -227,7 +230,10 @@ mod tests {
             buffer.extend_from_slice(b"half");
             Err("no")
         };
-        assert!(matches!(batch.push(ID, Kind::Decision, Timestamp(1), failing), Err(AuditError::BadEvent(_))));
+        assert!(matches!(
+            batch.push(ID, Kind::Decision, Timestamp(1), failing),
+            Err(AuditError::BadEvent(_))
+        ));
         assert!(batch.push(ID, Kind::Decision, Timestamp(1), write("")).is_err());
         let huge = |buffer: &mut Vec<u8>| -> Result<(), std::io::Error> {
             buffer.resize(BATCH_BYTES + 1, b' ');

@@ -147,7 +147,9 @@ pub enum Problem {
         missing: u64,
     },
     /// A checkpoint covers what is not there.
-    #[error("the log was cut: a checkpoint covers record {covered}, and the log has nothing behind {ends_at}")]
+    #[error(
+        "the log was cut: a checkpoint covers record {covered}, and the log has nothing behind {ends_at}"
+    )]
     Cut {
         /// The last record in front of the cut.
         ends_at: u64,

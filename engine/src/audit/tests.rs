@@ -82,9 +82,7 @@ fn id(number: u64) -> String {
 
 fn push(batch: &mut Batch, number: u64, time: Timestamp) {
     let event = serde_json::json!({"n": number, "text": "x".repeat(usize::try_from(number % 90).unwrap())});
-    batch
-        .push(&id(number), Kind::Decision, time, |buffer| serde_json::to_writer(buffer, &event))
-        .unwrap();
+    batch.push(&id(number), Kind::Decision, time, |buffer| serde_json::to_writer(buffer, &event)).unwrap();
 }
 
 /// Appends one record for each number, each in a batch of its own.
@@ -105,6 +103,11 @@ fn lines(path: &Path) -> Vec<Vec<u8>> {
 fn kinds(path: &Path) -> Vec<String> {
     lines(path)
         .iter()
-        .map(|line| serde_json::from_slice::<serde_json::Value>(line).unwrap()["chain"]["kind"].as_str().unwrap().to_owned())
+        .map(|line| {
+            serde_json::from_slice::<serde_json::Value>(line).unwrap()["chain"]["kind"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
         .collect()
 }

@@ -141,7 +141,8 @@ fn expectations(
         None => report.warnings.push("the folder has no checkpoints of its own".into()),
         Some(own) => {
             for entry in own {
-                let place = Place { file: CHECKPOINT_FILE.into(), line: entry.line, offset: entry.start, seq: None };
+                let place =
+                    Place { file: CHECKPOINT_FILE.into(), line: entry.line, offset: entry.start, seq: None };
                 match entry.content {
                     OwnContent::Holds { seq, mac } => {
                         report.checkpoints += 1;
@@ -164,7 +165,9 @@ fn expectations(
             report.found(Place::file(segment::RESERVATION_FILE), Problem::Reservation);
         }
         Found::Absent => {
-            report.warnings.push("the file `reserved` is missing: a clean end can't be told from a cut".into());
+            report
+                .warnings
+                .push("the file `reserved` is missing: a clean end can't be told from a cut".into());
         }
     }
     expected.sort_unstable_by_key(|expected| expected.seq);

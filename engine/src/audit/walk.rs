@@ -33,6 +33,7 @@ pub(super) struct Walk<'a> {
     /// The number to come; `None` behind a line that can't be read.
     next_seq: Option<u64>,
     last_file: Option<String>,
+    renamed_from: Option<String>,
     report: Report,
 }
 
@@ -53,6 +54,7 @@ impl<'a> Walk<'a> {
             previous: Some(keys.genesis(node)),
             next_seq: Some(1),
             last_file: None,
+            renamed_from: None,
             report,
         }
     }
@@ -77,12 +79,15 @@ impl<'a> Walk<'a> {
         if empty {
             let place = Place::file(&file);
             if last {
-                self.report.warnings.push(format!("{file}: the segment is empty: a crash cut its start short"));
+                self.report
+                    .warnings
+                    .push(format!("{file}: the segment is empty: a crash cut its start short"));
             } else {
                 self.report.found(place, Problem::Emptied);
             }
         }
-        self.last_file = Some(file);
+        // What follows names it as it was called: one renaming is one finding.
+        self.last_file = Some(self.renamed_from.take().unwrap_or(file));
         Ok(())
     }
 
@@ -120,6 +125,7 @@ impl<'a> Walk<'a> {
         };
         if line.seq != name {
             self.report.found(place.clone(), Problem::Renamed { first: line.seq });
+            self.renamed_from = Some(file_name(line.seq));
         }
         let next_seq = self.next_seq.unwrap_or(line.seq);
         let follows = header.previous == self.last_file && line.seq == next_seq;
@@ -209,7 +215,8 @@ impl<'a> Walk<'a> {
     /// What is left over was cut off at the end.
     pub(super) fn finish(mut self) -> Report {
         let ends_at = self.report.head.map_or(0, |head| head.seq);
-        let covered = self.expected.last().map(|expected| expected.seq).filter(|_| self.met < self.expected.len());
+        let covered =
+            self.expected.last().map(|expected| expected.seq).filter(|_| self.met < self.expected.len());
         let place = self.last_file.as_deref().map(Place::file).unwrap_or_default();
         if let Some(covered) = covered {
             self.report.found(place, Problem::Cut { ends_at, covered });

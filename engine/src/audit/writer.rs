@@ -104,7 +104,12 @@ pub(super) struct Position {
 }
 
 impl Writer {
-    pub(super) fn new(node: &str, segment: Option<Segment>, (seq, mac): (u64, Mac), builder: Builder) -> Self {
+    pub(super) fn new(
+        node: &str,
+        segment: Option<Segment>,
+        (seq, mac): (u64, Mac),
+        builder: Builder,
+    ) -> Self {
         Self {
             segment,
             seq,
@@ -212,7 +217,8 @@ impl Writer {
         let head = self.compose(&batch, 0, 0, shared);
         let mut written = segment.append(&self.out);
         if shared.options.sync == Sync::Always {
-            written = written.and_then(|()| segment.file().sync_all()).and_then(|()| sync_folder(&shared.folder));
+            written =
+                written.and_then(|()| segment.file().sync_all()).and_then(|()| sync_folder(&shared.folder));
         }
         if let Err(source) = written {
             fs::remove_file(segment.path()).ok();

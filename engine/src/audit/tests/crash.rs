@@ -10,7 +10,8 @@ fn append_bytes(path: &Path, bytes: &[u8]) {
 }
 
 fn gap(path: &Path) -> serde_json::Value {
-    let line = lines(path).into_iter().find(|line| line.windows(12).any(|it| it == b"\"kind\":\"gap\"")).unwrap();
+    let line =
+        lines(path).into_iter().find(|line| line.windows(12).any(|it| it == b"\"kind\":\"gap\"")).unwrap();
     serde_json::from_slice(&line).unwrap()
 }
 
@@ -55,7 +56,10 @@ async fn a_clean_restart_adds_no_record() {
     assert_eq!((log.stats().last_seq, log.opened().missing_at_most), (before, 0));
     append(&log, 4..6).await;
     log.close().await.unwrap();
-    assert_eq!(kinds(&place.last_segment()), ["segment", "decision", "decision", "decision", "decision", "decision"]);
+    assert_eq!(
+        kinds(&place.last_segment()),
+        ["segment", "decision", "decision", "decision", "decision", "decision"]
+    );
     assert!(place.verify().is_whole());
 }
 

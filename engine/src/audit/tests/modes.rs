@@ -72,7 +72,9 @@ fn queued_mode_waits_for_room_and_loses_nothing() {
         .unwrap()
         .items
         .iter()
-        .map(|record| serde_json::from_slice::<serde_json::Value>(&record.event).unwrap()["n"].as_u64().unwrap())
+        .map(|record| {
+            serde_json::from_slice::<serde_json::Value>(&record.event).unwrap()["n"].as_u64().unwrap()
+        })
         .collect();
     assert_eq!(order, (1..101).rev().collect::<Vec<_>>());
 }

@@ -45,7 +45,10 @@ async fn an_edited_record_is_named_with_file_line_byte_and_number() {
     let offset = (before[0].len() + before[1].len()) as u64;
     assert_eq!(found.place, super::super::Place { file: file.into(), line: 3, offset, seq });
     let text = found.to_string();
-    assert!(text.starts_with(&format!("{file} line 3, byte {offset}, sequence number {}: this record", seq.unwrap())));
+    assert!(text.starts_with(&format!(
+        "{file} line 3, byte {offset}, sequence number {}: this record",
+        seq.unwrap()
+    )));
 }
 
 #[tokio::test]
@@ -54,13 +57,11 @@ async fn an_edit_of_any_byte_is_found() {
     for path in place.segments() {
         let good = std::fs::read(&path).unwrap();
         // A step that shares no factor with the lines' lengths meets every part of a record.
-        for at in (0..good.len()).step_by(7).chain(good.len() - 80..good.len()) {
-            for flip in [1, 0x20] {
-                let mut bad = good.clone();
-                bad[at] ^= flip;
-                std::fs::write(&path, &bad).unwrap();
-                assert!(!place.verify().is_whole(), "{} byte {at} xor {flip}", path.display());
-            }
+        for at in (0..good.len()).step_by(23).chain(good.len() - 80..good.len()) {
+            let mut bad = good.clone();
+            bad[at] ^= if at % 2 == 0 { 1 } else { 0x20 };
+            std::fs::write(&path, &bad).unwrap();
+            assert!(!place.verify().is_whole(), "{} byte {at}", path.display());
         }
         std::fs::write(&path, &good).unwrap();
     }
@@ -98,7 +99,10 @@ async fn the_end_cut_is_found_by_the_folders_own_checkpoint() {
     edit(&place.last_segment(), |all| drop(all.pop()));
     let report = place.verify();
     let found = only(&report);
-    assert!(matches!(found.problem, Problem::Cut { ends_at, covered } if covered == ends_at + 1), "{found:?}");
+    assert!(
+        matches!(found.problem, Problem::Cut { ends_at, covered } if covered == ends_at + 1),
+        "{found:?}"
+    );
 }
 
 #[tokio::test]
@@ -122,7 +126,9 @@ async fn a_whole_segment_removed_is_found_wherever_it_is() {
         match which {
             0 => {
                 let problem = &found.problem;
-                assert!(matches!(problem, Problem::MissingSegment { previous, .. } if *previous == file_of(&files[0])));
+                assert!(
+                    matches!(problem, Problem::MissingSegment { previous, .. } if *previous == file_of(&files[0]))
+                );
                 assert_eq!(found.place.file, file_of(&files[1]));
             }
             1 => assert!(
@@ -254,7 +260,9 @@ async fn checkpoints_that_are_not_this_logs_are_found() {
     assert!(matches!(only(&place.verify_against(&edited)).problem, Problem::BadCheckpoint(_)));
     let path = place.log().join("checkpoints.jsonl");
     let text = std::fs::read_to_string(&path).unwrap();
-    for bad in [text.replace("\"seq\":", "\"seq\":1"), format!("{text}{{}}\n"), text.replace("\"v\":1", "\"v\":x")] {
+    for bad in
+        [text.replace("\"seq\":", "\"seq\":1"), format!("{text}{{}}\n"), text.replace("\"v\":1", "\"v\":x")]
+    {
         std::fs::write(&path, bad).unwrap();
         let report = place.verify();
         assert!(matches!(report.findings[0].problem, Problem::BadCheckpoint(_)), "{report:?}");
