@@ -204,6 +204,8 @@ struct Inner {
     store: Store,
     /// Held by who changes the index.
     index: tokio::sync::Mutex<()>,
+    /// Held by who adds to the folder's own checkpoints.
+    checkpoints: tokio::sync::Mutex<()>,
     opened: Opened,
 }
 

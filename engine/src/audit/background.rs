@@ -130,6 +130,7 @@ impl DecisionLog {
     /// # Errors
     /// When the log can't be synced, or the checkpoint not be written.
     pub async fn checkpoint_now(&self) -> Result<Option<Checkpoint>, AuditError> {
+        let _guard = self.0.checkpoints.lock().await;
         let shared = self.shared();
         let before = shared.counters.checkpoint_seq.load(Ordering::Acquire);
         if shared.last_seq() == before {

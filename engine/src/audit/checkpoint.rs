@@ -153,7 +153,7 @@ pub(super) fn read_own(folder: &Path, keys: &LogKeys, node: &str) -> Result<Opti
     let mut own = Vec::new();
     while let Some(raw) = reader.next_line()? {
         let text = std::str::from_utf8(raw.bytes).unwrap_or_default();
-        let content = if !raw.finished && text.starts_with("{\"v\":1,\"node\":\"") && !text.contains('}') {
+        let content = if !raw.finished && may_be_torn(text) {
             OwnContent::Unfinished
         } else {
             match Checkpoint::parse(text).map_err(|error| error.to_string()) {
@@ -167,6 +167,13 @@ pub(super) fn read_own(folder: &Path, keys: &LogKeys, node: &str) -> Result<Opti
         own.push(Own { line: raw.number, start: raw.start, content });
     }
     Ok(Some(own))
+}
+
+/// Whether a crash may have left this of a line.
+fn may_be_torn(text: &str) -> bool {
+    const START: &str = "{\"v\":1,\"node\":\"";
+    let start = text.starts_with(START) || START.starts_with(text);
+    text.contains('\0') || (start && !text.contains('}'))
 }
 
 #[cfg(test)]

@@ -73,9 +73,10 @@ impl DecisionLog {
         let mut head = recover::head(&folder, &keys, &node)?;
         let missing = missing(&found, &mut head);
         let (builder, indexed_blocks) = fill_index(&folder, &head, &node, &store).await?;
+        let unknown = missing.as_ref().is_some_and(|missing| missing.known == Known::Nothing);
         let opened = Opened {
-            missing_at_most: missing.as_ref().map_or(0, |missing| missing.skip),
-            missing_unknown: missing.as_ref().is_some_and(|missing| missing.known == Known::Nothing),
+            missing_at_most: missing.as_ref().filter(|_| !unknown).map_or(0, |missing| missing.skip),
+            missing_unknown: unknown,
             cut_bytes: head.cut_bytes,
             indexed_blocks,
         };
@@ -96,7 +97,8 @@ impl DecisionLog {
             Mode::Durable => None,
             Mode::Queued | Mode::Gap => Some(Queue::start(&shared)?),
         };
-        Ok(Self(Arc::new(Inner { queue, shared, store, index: tokio::sync::Mutex::default(), opened })))
+        let (index, checkpoints) = Default::default();
+        Ok(Self(Arc::new(Inner { queue, shared, store, index, checkpoints, opened })))
     }
 
     /// Rebuilds the index of what is written by now from the files.
