@@ -1,13 +1,21 @@
 //! Portcullis: the security decision service behind an application's back end.
 //!
-//! Start with `evaluation`: it walks one request from the question to the answer.
+//! Start with [`evaluation`]: it walks one request from the question to the answer.
 
+pub mod app;
 pub mod audit;
+pub mod caller;
 pub mod clock;
+pub mod config;
 pub mod decision;
 pub mod entity;
+pub mod evaluation;
+pub mod http;
+pub mod metrics;
+pub mod object;
 pub mod policy;
 pub mod protect;
 pub mod question;
 pub mod random;
+pub mod record;
 pub mod store;

@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub mod bounds;
 pub mod cases;
 pub mod compile;
 pub mod files;
@@ -15,6 +16,7 @@ mod management;
 mod pack;
 pub mod problem;
 pub mod settings;
+pub mod simulate;
 pub mod watch;
 
 pub use pack::Pack;
@@ -60,6 +62,9 @@ pub enum LoadError {
     /// Files are wrong.
     #[error("{}", shown(.0))]
     Problems(Vec<Problem>),
+    /// The loader itself failed.
+    #[error("the policies could not be loaded: the loader failed, which is a defect of this program")]
+    Defect,
 }
 
 fn shown(problems: &[Problem]) -> String {
@@ -89,6 +94,10 @@ impl Sources {
     /// # Errors
     /// Everything that is wrong with the files.
     pub fn load(&self) -> Result<Loaded, LoadError> {
+        bounds::on_deep_stack(|| self.load_here()).unwrap_or(Err(LoadError::Defect))
+    }
+
+    fn load_here(&self) -> Result<Loaded, LoadError> {
         let all = PackFiles::read_all(&self.folder)?;
         let management = self.management_files()?;
         let hash = hash(all.iter().chain([&management]));
@@ -194,5 +203,6 @@ impl Snapshot {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load_one(folder: &Path) -> Result<Pack, LoadError> {
-    Pack::load(&PackFiles::read(folder)?).map_err(LoadError::Problems)
+    let files = PackFiles::read(folder)?;
+    bounds::on_deep_stack(|| Pack::load(&files).map_err(LoadError::Problems)).unwrap_or(Err(LoadError::Defect))
 }

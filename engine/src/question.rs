@@ -12,50 +12,57 @@ use serde_json::value::RawValue;
 use crate::decision::Question;
 use crate::decision::slice::lay_over;
 use crate::decision::value::{Object, Path, parse_object};
+use crate::object;
 use crate::policy::Pack;
 
 /// The reserved key of the context: what Portcullis itself has found out.
 pub const VERIFIED: &str = "verified";
 
 /// A subject or a resource.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 pub struct Party<'a> {
     /// Its type, as AuthZEN names it.
     #[serde(rename = "type", borrow)]
+    #[schema(value_type = String)]
     pub type_name: Cow<'a, str>,
     /// Its id within the type.
     #[serde(borrow)]
+    #[schema(value_type = String)]
     pub id: Cow<'a, str>,
     /// What the application says of it.
     #[serde(borrow, default)]
+    #[schema(value_type = Option<Object>)]
     pub properties: Option<&'a RawValue>,
 }
 
 /// An action.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 pub struct Act<'a> {
     /// Its name.
     #[serde(borrow)]
+    #[schema(value_type = String)]
     pub name: Cow<'a, str>,
     /// What the application says of it.
     #[serde(borrow, default)]
+    #[schema(value_type = Option<Object>)]
     pub properties: Option<&'a RawValue>,
 }
 
 /// One question, complete.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 pub struct Asked<'a> {
     /// Who.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "object::only")]
     pub subject: Party<'a>,
     /// Does what.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "object::only")]
     pub action: Act<'a>,
     /// To what.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "object::only")]
     pub resource: Party<'a>,
     /// Under which circumstances.
     #[serde(borrow, default)]
+    #[schema(value_type = Option<Object>)]
     pub context: Option<&'a RawValue>,
 }
 
@@ -94,13 +101,13 @@ impl Assertions {
     /// # Errors
     /// When one is no object, has a duplicate key, or the context carries `verified`.
     pub fn parse(asked: &Asked<'_>) -> Result<Self, QuestionError> {
-        let mut context = object(asked.context, "context")?;
+        let mut context = assertions(asked.context, "context")?;
         if context.has(VERIFIED) {
             return Err(QuestionError::VerifiedReserved);
         }
         let properties = asked.action.properties;
         if properties.is_some() {
-            let action = object(properties, "action.properties")?;
+            let action = assertions(properties, "action.properties")?;
             context.left_out.retain(|path| path.first().is_none_or(|first| first != "action"));
             let within = |path: Path| std::iter::once("action".into()).chain(path).collect();
             context.left_out.extend(action.left_out.into_iter().map(within));
@@ -109,8 +116,8 @@ impl Assertions {
         }
         context.record.insert(VERIFIED.into(), NOTHING_VERIFIED.clone());
         Ok(Self {
-            subject: object(asked.subject.properties, "subject.properties")?,
-            resource: object(asked.resource.properties, "resource.properties")?,
+            subject: assertions(asked.subject.properties, "subject.properties")?,
+            resource: assertions(asked.resource.properties, "resource.properties")?,
             context,
         })
     }
@@ -144,7 +151,7 @@ impl Assertions {
     }
 }
 
-fn object(text: Option<&RawValue>, place: &'static str) -> Result<Object, QuestionError> {
+fn assertions(text: Option<&RawValue>, place: &'static str) -> Result<Object, QuestionError> {
     match text {
         None => Ok(Object::default()),
         Some(text) => parse_object(text)

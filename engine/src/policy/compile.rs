@@ -9,6 +9,7 @@ use std::sync::Arc;
 use cedar_policy::{Entities, PolicyId, PolicySet, Schema, ValidationMode, Validator};
 use cedar_policy_core::ast::Policy;
 
+use super::bounds;
 use super::files::SourceFile;
 use super::problem::{Problem, position};
 use crate::decision::reason::is_reserved;
@@ -61,6 +62,7 @@ fn renamed(policy: &Policy, id: &str) -> Policy {
 }
 
 fn parse(file: &SourceFile) -> Result<Vec<Sourced>, Vec<Problem>> {
+    bounds::check(file).map_err(|problem| vec![problem])?;
     let set = PolicySet::from_str(&file.text).map_err(|errors| {
         errors.iter().map(|error| Problem::from_cedar(&file.shown, &file.text, error)).collect::<Vec<_>>()
     })?;
@@ -94,6 +96,7 @@ fn at_line(file: &SourceFile, line: usize, message: String) -> Problem {
 /// # Errors
 /// What is wrong with it, and where.
 pub fn parse_schema(file: &SourceFile) -> Result<Schema, Problem> {
+    bounds::check(file)?;
     if file.shown.ends_with(".json") {
         return Schema::from_json_str(&file.text)
             .map_err(|error| Problem::from_cedar(&file.shown, &file.text, &error));

@@ -1,0 +1,242 @@
+//! The one shared state of a server, built once.
+//!
+//! Time, randomness and files come in here and nowhere else. What changes while serving (policies, callers) is
+//! swapped whole.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use crate::audit::{AuditError, DecisionLog, LogKeys, Mode, Options, Sync};
+use crate::caller::{Callers, Right};
+use crate::clock::{Clock, Timestamp};
+use crate::config::{Config, LogMode, LogSync};
+use crate::evaluation::Circumstances;
+use crate::metrics::Metrics;
+use crate::policy::{LoadError, Loaded, Snapshot, Sources};
+use crate::protect::{Key, Purpose, RootKey};
+use crate::random::{RandomError, Rng, new_id, uuid_v7};
+use crate::store::{Store, StoreError};
+
+mod events;
+mod reload;
+
+pub use reload::ReloadStatus;
+
+/// The shared state.
+#[derive(Debug)]
+pub struct App {
+    /// The configuration.
+    pub config: Config,
+    /// What the time is.
+    pub clock: Arc<dyn Clock>,
+    /// Where randomness comes from.
+    pub rng: Arc<dyn Rng>,
+    /// Durable data.
+    pub store: Store,
+    /// The decision log.
+    pub log: DecisionLog,
+    /// Who may ask.
+    pub callers: Callers,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Authenticates page cursors.
+    pub cursor_key: Key,
+    sources: Sources,
+    snapshot: ArcSwap<Snapshot>,
+    serving: Mutex<Serving>,
+    base_url: OnceLock<String>,
+    refusals: events::Throttle,
+}
+
+/// What the snapshot was made of.
+#[derive(Debug)]
+struct Serving {
+    loaded: Loaded,
+    status: ReloadStatus,
+}
+
+/// Why a server can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder can't be made.
+    #[error("can't use the data folder `{}`: {source}", path.display())]
+    DataFolder {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The root key can't be used.
+    #[error(transparent)]
+    RootKey(#[from] crate::protect::RootKeyError),
+    /// The store can't be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The decision log can't be used.
+    #[error(transparent)]
+    Log(#[from] AuditError),
+    /// The policies can't be loaded, and there is no last good state yet.
+    #[error("the policies do not load, and nothing was served before:\n{0}")]
+    Policies(#[from] LoadError),
+    /// There is no randomness.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+}
+
+impl App {
+    /// Opens everything. Nothing listens yet.
+    ///
+    /// # Errors
+    /// When a part can't be opened: a server that lacks one does not start.
+    pub async fn start(
+        config: Config,
+        root: &RootKey,
+        clock: Arc<dyn Clock>,
+        rng: Arc<dyn Rng>,
+    ) -> Result<Arc<Self>, StartError> {
+        let folder = config.data.folder.clone();
+        let store = open_store(&config, root).await?;
+        let options = log_options(&config);
+        let keys = LogKeys::derive(root)?;
+        let log = DecisionLog::open(options, keys, Arc::clone(&clock), &*rng, store.clone()).await?;
+        let callers = Callers::new(root.derive(Purpose::CallerKeys));
+        let sequence = callers.refresh(&store, &*clock).await?;
+        let management = config.policies.management.clone();
+        let sources = Sources { folder: config.policies.folder.clone(), management };
+        let loaded = sources.load()?;
+        let metrics = Metrics::new();
+        reload::announce(&loaded, &metrics);
+        tracing::debug!(folder = %folder.display(), "opened");
+        let snapshot = loaded.at(sequence);
+        let status = ReloadStatus::loaded(clock.now());
+        Ok(Arc::new(Self {
+            config,
+            clock,
+            rng,
+            store,
+            log,
+            callers,
+            metrics,
+            cursor_key: root.derive(Purpose::Cursors),
+            sources,
+            snapshot: ArcSwap::from_pointee(snapshot),
+            serving: Mutex::new(Serving { loaded, status }),
+            base_url: OnceLock::new(),
+            refusals: events::Throttle::default(),
+        }))
+    }
+
+    /// What is served now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// A new id. Without randomness it still differs by time; whoever asks is denied elsewhere first.
+    pub fn new_id(&self, prefix: &str, now: Timestamp) -> String {
+        new_id(prefix, now, &*self.rng)
+            .unwrap_or_else(|_| format!("{prefix}{}", hex::encode(uuid_v7(now, [0; 16]))))
+    }
+
+    /// The base of the URLs in metadata; never from a request.
+    pub fn base_url(&self) -> &str {
+        self.base_url.get().map_or("", String::as_str)
+    }
+
+    /// Says where the server listens, once it does.
+    pub fn listens_at(&self, url: String) {
+        let configured = self.config.server.public_url.as_ref();
+        let url = configured.map_or(url, |url| url.trim_end_matches('/').to_owned());
+        self.base_url.set(url).ok();
+    }
+
+    /// Compares callers with the store until `shutdown`; a change gives a new revision.
+    pub async fn follow_store(self: Arc<Self>) {
+        // Well under the 700 ms after which a table is not trusted.
+        const EVERY: Duration = Duration::from_millis(200);
+        let mut failing = false;
+        loop {
+            tokio::time::sleep(EVERY).await;
+            match self.callers.refresh(&self.store, &*self.clock).await {
+                Ok(sequence) => {
+                    failing = false;
+                    self.at_sequence(sequence);
+                }
+                Err(error) if !failing => {
+                    failing = true;
+                    tracing::error!(%error, "the store can't be asked who may call: calls are refused");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn at_sequence(&self, sequence: u64) {
+        if self.snapshot.load().revision.sequence >= sequence {
+            return;
+        }
+        let serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
+        self.snapshot.store(Arc::new(serving.loaded.at(sequence)));
+    }
+
+    /// A caller lacked a right: counted, and an event in the decision log.
+    pub async fn refused(&self, by: &Circumstances<'_>, right: Right) {
+        self.metrics.refused();
+        events::record_refusal(self, by, right).await;
+    }
+
+    /// A call had no known key: counted, and, within bounds, an event in the decision log.
+    pub async fn unauthenticated(&self, reason: &'static str, request_id: Option<&str>, peer: Option<std::net::IpAddr>) {
+        self.metrics.unauthenticated();
+        if self.refusals.admits(&*self.clock) {
+            events::record_unauthenticated(self, reason, request_id, peer).await;
+        }
+    }
+}
+
+/// Opens the store and checks that it belongs to the root key.
+///
+/// # Errors
+/// When the folder or database can't be used.
+pub async fn open_store(config: &Config, root: &RootKey) -> Result<Store, StartError> {
+    let folder = &config.data.folder;
+    make_folder(folder)?;
+    let store = Store::open(folder).await?;
+    let fingerprint = hex::encode(root.derive(Purpose::Fingerprint).mac(b"database"));
+    store.check_root_key(&fingerprint, folder).await?;
+    Ok(store)
+}
+
+/// Makes the data folder, for its owner alone.
+///
+/// # Errors
+/// When the system refuses.
+pub fn make_folder(folder: &std::path::Path) -> Result<(), StartError> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(|source| StartError::DataFolder { path: folder.to_owned(), source })
+}
+
+fn log_options(config: &Config) -> Options {
+    let log = config.decision_log;
+    Options {
+        mode: match log.mode {
+            LogMode::Durable => Mode::Durable,
+            LogMode::Queued => Mode::Queued,
+            LogMode::Gap => Mode::Gap,
+        },
+        sync: match log.sync {
+            LogSync::Never => Sync::Never,
+            LogSync::Interval => Sync::Interval(Duration::from_millis(log.sync_milliseconds)),
+            LogSync::Always => Sync::Always,
+        },
+        segment_bytes: log.segment_bytes,
+        checkpoint_every: Duration::from_secs(log.checkpoint_seconds),
+        queue_records: log.queue_records,
+        ..Options::new(&config.data.folder)
+    }
+}

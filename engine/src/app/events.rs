@@ -1,0 +1,162 @@
+//! Refusals, as events of the decision log.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::App;
+use crate::audit::Kind;
+use crate::caller::{Caller, Right};
+use crate::clock::Clock;
+use crate::decision::Verdict;
+use crate::evaluation::{Circumstances, give_batch_back, take_batch};
+use crate::question::{Act, Asked, Party};
+use crate::record::{Record, Via};
+
+/// Lets a few of many through: whoever has no key must not be able to fill the disk.
+#[derive(Debug, Default)]
+pub(super) struct Throttle {
+    /// The second, and how many it has had, in one word.
+    state: AtomicU64,
+}
+
+/// Events a second.
+const ADMITTED: u64 = 10;
+
+impl Throttle {
+    pub(super) fn admits(&self, clock: &dyn Clock) -> bool {
+        let second = clock.monotonic().as_secs();
+        let next = |state: u64| {
+            let had = if state >> 16 == second { state & 0xffff } else { 0 };
+            (had < ADMITTED).then_some((second << 16) | (had + 1))
+        };
+        self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
+    }
+}
+
+/// A known caller asked for what it has no right to.
+pub(super) async fn record_refusal(app: &App, by: &Circumstances<'_>, right: Right) {
+    let reason: smol_str::SmolStr = format!("right_missing:{}", right.name()).into();
+    let asked = call(by.caller, right, by.pack);
+    record(app, by, &asked, &[reason]).await;
+}
+
+async fn record(app: &App, by: &Circumstances<'_>, asked: &Asked<'_>, reasons: &[smol_str::SmolStr]) {
+    let snapshot = app.snapshot();
+    let time = app.clock.now();
+    let id = app.new_id("evt_", time);
+    let record = Record {
+        id: &id,
+        time,
+        caller: Some(by.caller),
+        via: Via::Management,
+        request_id: by.request_id,
+        peer: by.peer,
+        pack: Some(crate::policy::MANAGEMENT),
+        revision: &snapshot.revision_text,
+        allowed: false,
+        reasons,
+        policies: &[],
+        obligations: &[],
+        understands: &[],
+        asked: Some(asked),
+        http: None,
+        errors: &[],
+        stages: &[],
+    };
+    append(app, &record).await;
+}
+
+/// Nobody known asked.
+pub(super) async fn record_unauthenticated(
+    app: &App,
+    reason: &'static str,
+    request_id: Option<&str>,
+    peer: Option<IpAddr>,
+) {
+    let snapshot = app.snapshot();
+    let time = app.clock.now();
+    let id = app.new_id("evt_", time);
+    let record = Record {
+        id: &id,
+        time,
+        caller: None,
+        via: Via::Management,
+        request_id,
+        peer,
+        pack: None,
+        revision: &snapshot.revision_text,
+        allowed: false,
+        reasons: &[reason.into()],
+        policies: &[],
+        obligations: &[],
+        understands: &[],
+        asked: None,
+        http: None,
+        errors: &[],
+        stages: &[],
+    };
+    append(app, &record).await;
+}
+
+impl App {
+    /// Whether a call of the management API may go on: a Cedar decision of the management pack, with a record.
+    /// Fails closed: without a record there is no call.
+    pub async fn allows_call(&self, by: &Circumstances<'_>, right: Right) -> bool {
+        use crate::caller::{RightOn, decide};
+        let snapshot = self.snapshot();
+        let combined = decide(snapshot.management(), by.caller, right, RightOn::Tenant(&by.caller.tenant));
+        let allowed = combined.verdict == Verdict::Allow;
+        if !allowed {
+            self.metrics.refused();
+        }
+        let reasons: Vec<_> = combined.reasons.iter().map(crate::decision::Reason::text).collect();
+        let time = self.clock.now();
+        let id = self.new_id("evt_", time);
+        let asked = call(by.caller, right, None);
+        let record = Record {
+            id: &id,
+            time,
+            caller: Some(by.caller),
+            via: Via::Management,
+            request_id: by.request_id,
+            peer: by.peer,
+            pack: Some(crate::policy::MANAGEMENT),
+            revision: &snapshot.revision_text,
+            allowed,
+            reasons: &reasons,
+            policies: if allowed { &reasons } else { &[] },
+            obligations: &[],
+            understands: &[],
+            asked: Some(&asked),
+            http: None,
+            errors: &[],
+            stages: &[],
+        };
+        append(self, &record).await && allowed
+    }
+}
+
+fn call<'a>(caller: &'a Caller, right: Right, pack: Option<&'a str>) -> Asked<'a> {
+    let party = |type_name, id| Party { type_name: Cow::Borrowed(type_name), id: Cow::Borrowed(id), properties: None };
+    Asked {
+        subject: party("caller", caller.id.as_str()),
+        action: Act { name: Cow::Borrowed(right.name()), properties: None },
+        resource: pack.map_or_else(|| party("tenant", caller.tenant.as_str()), |pack| party("pack", pack)),
+        context: None,
+    }
+}
+
+async fn append(app: &App, record: &Record<'_>) -> bool {
+    let mut batch = take_batch();
+    let pushed = batch.push(record.id, Kind::Event, record.time, |out| record.write(out));
+    let appended = match pushed {
+        Ok(()) => app.log.append(&mut batch).await,
+        Err(error) => Err(error),
+    };
+    give_batch_back(batch);
+    if let Err(error) = &appended {
+        tracing::error!(%error, event_id = record.id, "an event could not be recorded");
+    }
+    appended.is_ok()
+}

@@ -1,0 +1,84 @@
+//! Policy files that changed: loaded whole, or not at all.
+
+use std::sync::{Arc, PoisonError};
+
+use super::App;
+use crate::clock::Timestamp;
+use crate::metrics::Metrics;
+use crate::policy::watch::Watch;
+use crate::policy::{LoadError, Loaded};
+
+/// How the last load went.
+#[derive(Clone, Debug)]
+pub struct ReloadStatus {
+    /// When what is served was loaded.
+    pub loaded_at: Timestamp,
+    /// When files were last looked at.
+    pub tried_at: Timestamp,
+    /// Why they are not what is served.
+    pub error: Option<String>,
+}
+
+impl ReloadStatus {
+    pub(super) fn loaded(now: Timestamp) -> Self {
+        Self { loaded_at: now, tried_at: now, error: None }
+    }
+}
+
+impl App {
+    /// How the last load went.
+    pub fn reload_status(&self) -> ReloadStatus {
+        self.serving.lock().unwrap_or_else(PoisonError::into_inner).status.clone()
+    }
+
+    /// Loads changed files for as long as it runs.
+    pub async fn follow_policies(self: Arc<Self>) {
+        let folders = std::iter::once(self.sources.folder.clone()).chain(self.sources.management.clone());
+        let mut watch = Watch::start(folders.collect());
+        // What changed between the first load and the watch's start.
+        self.reload().await;
+        loop {
+            watch.changed().await;
+            self.reload().await;
+        }
+    }
+
+    /// Loads the files; swaps them in if they are good and differ.
+    pub async fn reload(&self) {
+        let sources = self.sources.clone();
+        let Ok(result) = tokio::task::spawn_blocking(move || sources.load()).await else { return };
+        let now = self.clock.now();
+        let mut serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
+        serving.status.tried_at = now;
+        match result {
+            Ok(loaded) if loaded.hash() == serving.loaded.hash() => serving.status.error = None,
+            Ok(loaded) => {
+                announce(&loaded, &self.metrics);
+                self.metrics.reloaded(true);
+                let snapshot = loaded.at(self.callers.sequence());
+                tracing::info!(revision = %snapshot.revision, "the policies were loaded");
+                serving.loaded = loaded;
+                serving.status = ReloadStatus::loaded(now);
+                self.snapshot.store(Arc::new(snapshot));
+            }
+            Err(error) => {
+                self.metrics.reloaded(false);
+                complain(&error);
+                serving.status.error = Some(error.to_string());
+            }
+        }
+    }
+}
+
+/// Says what is served, and what is worth a word.
+pub(super) fn announce(loaded: &Loaded, metrics: &Metrics) {
+    let policies = loaded.packs().map(|pack| pack.rules.all.len()).sum();
+    metrics.serving(loaded.packs().count() - 1, policies);
+    for warning in loaded.packs().flat_map(|pack| &pack.warnings) {
+        tracing::warn!("{warning}");
+    }
+}
+
+fn complain(error: &LoadError) {
+    tracing::error!("the policies do not load; what was served before is served on:\n{error}");
+}

@@ -1,0 +1,242 @@
+//! The applications that ask, and what each may do.
+//!
+//! Promises: a key is never stored, only its keyed hash; what a caller may do is a Cedar decision of the management
+//! pack, pure in caller and resource, so that it can be remembered for as long as both stand. A table that was not
+//! compared with the store for 700 ms is not trusted.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::clock::{Clock, Timestamp};
+use crate::protect::Key;
+use crate::random::{RandomError, Rng};
+use crate::store::callers::CallerRow;
+use crate::store::{Store, StoreError};
+
+mod right;
+pub use right::{Right, RightOn, decide, may};
+
+/// What every caller key begins with. API keys of principals begin otherwise and are not caller keys.
+pub const PREFIX: &str = "pcc_";
+/// All packs.
+pub const EVERY: &str = "*";
+/// The tenant that most will ever see.
+pub const DEFAULT_TENANT: &str = "default";
+
+/// A table older than this asks the store first.
+const FRESH: Duration = Duration::from_millis(700);
+
+/// A known application.
+#[derive(Debug)]
+pub struct Caller {
+    /// `clr_…`.
+    pub id: String,
+    /// Its tenant.
+    pub tenant: String,
+    /// What its people call it.
+    pub name: String,
+    /// The packs that it is bound to.
+    pub packs: Vec<String>,
+    /// The pack that judges when a request names none.
+    pub default_pack: Option<String>,
+    /// What it may do.
+    pub rights: Vec<String>,
+    expires_at: Option<Timestamp>,
+    /// What the management pack said, for one state of it.
+    remembered: Mutex<Remembered>,
+}
+
+#[derive(Debug, Default)]
+struct Remembered {
+    hash: Option<u64>,
+    answers: HashMap<(Right, String), bool>,
+}
+
+/// More packs than this are not remembered for one caller: they can be named at will.
+const REMEMBERED: usize = 256;
+
+impl Caller {
+    fn from_row(row: CallerRow) -> Self {
+        Self {
+            id: row.id,
+            tenant: row.tenant_id,
+            name: row.name,
+            packs: row.packs,
+            default_pack: row.default_pack,
+            rights: row.rights,
+            expires_at: row.expires_at,
+            remembered: Mutex::default(),
+        }
+    }
+
+    /// Whether it is bound to this pack.
+    pub fn is_bound_to(&self, pack: &str) -> bool {
+        self.packs.iter().any(|bound| bound == EVERY || bound == pack)
+    }
+
+    /// The answer that `decide` gave before under the same management pack, or gives now.
+    fn remember(&self, hash: u64, right: Right, on: &str, decide: impl FnOnce() -> bool) -> bool {
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.hash != Some(hash) {
+            *remembered = Remembered { hash: Some(hash), answers: HashMap::new() };
+        }
+        let known = remembered.answers.iter().find(|((r, o), _)| *r == right && o == on);
+        if let Some((_, answer)) = known {
+            return *answer;
+        }
+        let answer = decide();
+        if remembered.answers.len() < REMEMBERED {
+            remembered.answers.insert((right, on.to_owned()), answer);
+        }
+        answer
+    }
+}
+
+/// Who presents a key.
+#[derive(Debug)]
+pub enum Presented {
+    /// This caller.
+    Known(Arc<Caller>),
+    /// Nobody: it is unknown, revoked, expired, or no caller key.
+    Unknown,
+}
+
+/// All live callers, by the keyed hash of their keys.
+#[derive(Debug)]
+pub struct Callers {
+    table: ArcSwap<Table>,
+    key: Key,
+    /// The monotonic time of the last comparison with the store, in nanoseconds.
+    compared_at: AtomicU64,
+    refreshing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    sequence: u64,
+    by_hash: HashMap<[u8; 32], Arc<Caller>>,
+}
+
+impl Callers {
+    /// An empty table; [`Callers::refresh`] fills it.
+    pub fn new(key: Key) -> Self {
+        Self {
+            table: ArcSwap::default(),
+            key,
+            compared_at: AtomicU64::new(0),
+            refreshing: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    /// The store's sequence number as of the last comparison.
+    pub fn sequence(&self) -> u64 {
+        self.table.load().sequence
+    }
+
+    /// Takes over what the store holds; gives its sequence number.
+    ///
+    /// # Errors
+    /// When the store fails: the table stays, and goes stale.
+    pub async fn refresh(&self, store: &Store, clock: &dyn Clock) -> Result<u64, StoreError> {
+        let _one = self.refreshing.lock().await;
+        // Read before the store is: what is true then was true at least since.
+        let asked_at = clock.monotonic();
+        let sequence = store.sequence().await?;
+        let first = self.compared_at.load(Ordering::Acquire) == 0;
+        let sequence = if first || sequence != self.sequence() {
+            let (sequence, rows) = store.live_callers().await?;
+            let mut by_hash = HashMap::new();
+            for row in rows {
+                let mut hash = [0; 32];
+                if hex::decode_to_slice(&row.key_hash, &mut hash).is_ok() {
+                    by_hash.insert(hash, Arc::new(Caller::from_row(row)));
+                }
+            }
+            self.table.store(Arc::new(Table { sequence, by_hash }));
+            sequence
+        } else {
+            sequence
+        };
+        let nanos = u64::try_from(asked_at.as_nanos()).unwrap_or(u64::MAX).max(1);
+        self.compared_at.fetch_max(nanos, Ordering::AcqRel);
+        Ok(sequence)
+    }
+
+    /// Who presents this key. Asks the store when the table is stale, or when the key is not in it: it may have been made a moment ago.
+    ///
+    /// # Errors
+    /// When the store must be asked and fails.
+    pub async fn present(&self, presented: &str, store: &Store, clock: &dyn Clock) -> Result<Presented, StoreError> {
+        if !is_well_formed(presented) {
+            return Ok(Presented::Unknown);
+        }
+        let hash = self.key.lookup_hash(presented.as_bytes());
+        let age = clock.monotonic().saturating_sub(Duration::from_nanos(self.compared_at.load(Ordering::Acquire)));
+        let mut found = self.table.load().by_hash.get(&hash).cloned();
+        if age > FRESH || found.is_none() {
+            self.refresh(store, clock).await?;
+            found = self.table.load().by_hash.get(&hash).cloned();
+        }
+        Ok(match found.filter(|caller| caller.expires_at.is_none_or(|at| clock.now() < at)) {
+            Some(caller) => Presented::Known(caller),
+            None => Presented::Unknown,
+        })
+    }
+}
+
+/// A new caller, to be stored.
+#[derive(Debug)]
+pub struct NewCaller {
+    /// Its tenant.
+    pub tenant: String,
+    /// What its people call it.
+    pub name: String,
+    /// The packs that it is bound to.
+    pub packs: Vec<String>,
+    /// The pack that judges when a request names none.
+    pub default_pack: Option<String>,
+    /// What it may do.
+    pub rights: Vec<String>,
+    /// From when on its key counts no more.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Makes a caller's row and its key. The key is in no other place than the return value.
+///
+/// # Errors
+/// When there is no randomness.
+pub fn create(
+    new: NewCaller,
+    key: &Key,
+    clock: &dyn Clock,
+    rng: &dyn Rng,
+) -> Result<(CallerRow, SecretString), RandomError> {
+    let mut random = zeroize::Zeroizing::new([0; 32]);
+    rng.fill(&mut *random)?;
+    let secret = SecretString::from(format!("{PREFIX}{}", hex::encode(*random)));
+    let created_at = clock.now();
+    let row = CallerRow {
+        id: crate::random::new_id("clr_", created_at, rng)?,
+        tenant_id: new.tenant,
+        name: new.name,
+        key_hash: hex::encode(key.lookup_hash(secret.expose_secret().as_bytes())),
+        packs: new.packs,
+        default_pack: new.default_pack,
+        rights: new.rights,
+        created_at,
+        expires_at: new.expires_at,
+        revoked_at: None,
+    };
+    Ok((row, secret))
+}
+
+/// The form of a key: the prefix and 64 hex digits. Anything else costs no look-up.
+fn is_well_formed(presented: &str) -> bool {
+    let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    presented.strip_prefix(PREFIX).is_some_and(|rest| rest.len() == 64 && rest.bytes().all(digit))
+}

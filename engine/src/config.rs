@@ -1,0 +1,427 @@
+//! The configuration: one struct, one file, and the environment over it.
+//!
+//! Promises: an unknown field, a bad value or an unreadable file is an error that names the file, the line and the
+//! field. `PORTCULLIS_SERVER__LISTEN=…` overrides `[server] listen`; a value of the environment is read as TOML, or
+//! else as text. The environment is read here and nowhere else.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::policy::problem::Problem;
+use crate::policy::settings::from_toml;
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where and how to listen.
+    pub server: Server,
+    /// Certificates; plain HTTP without.
+    pub tls: Option<Tls>,
+    /// Where durable data is.
+    pub data: Data,
+    /// Where policies are.
+    pub policies: Policies,
+    /// Where plugins are.
+    pub plugins: Plugins,
+    /// How large a request may be.
+    pub limits: Limits,
+    /// How decisions are recorded.
+    pub decision_log: DecisionLog,
+    /// What the program says of itself.
+    pub logging: Logging,
+}
+
+/// `[server]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// Address and port; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// The base of the URLs in metadata; by default the listening address.
+    pub public_url: Option<String>,
+    /// Worker threads; by default one a core.
+    pub workers: Option<usize>,
+    /// Plain HTTP on an address that others can reach.
+    pub allow_plaintext: bool,
+    /// How long a stopping server waits for what is in flight, in seconds.
+    pub shutdown_seconds: u64,
+    /// How long a client may take to send a request's headers, in seconds.
+    pub header_seconds: u64,
+    /// How long a client may take to send a request's body, in seconds.
+    pub body_seconds: u64,
+    /// How many connections are served at once.
+    pub connections: usize,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8470)),
+            public_url: None,
+            workers: None,
+            allow_plaintext: false,
+            shutdown_seconds: 30,
+            header_seconds: 10,
+            body_seconds: 30,
+            connections: 10_000,
+        }
+    }
+}
+
+/// `[tls]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate chain, PEM.
+    pub cert: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+}
+
+/// `[data]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Data {
+    /// The folder of the database and the decision log.
+    pub folder: PathBuf,
+    /// The root key's file; by default `root.key` in the folder.
+    pub root_key: Option<PathBuf>,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self { folder: "data".into(), root_key: None }
+    }
+}
+
+/// `[policies]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policies {
+    /// The folder whose folders are packs.
+    pub folder: PathBuf,
+    /// A folder with a pack that replaces the embedded management pack.
+    pub management: Option<PathBuf>,
+    /// Whether changes are loaded while the server runs.
+    pub watch: bool,
+}
+
+impl Default for Policies {
+    fn default() -> Self {
+        Self { folder: "policies".into(), management: None, watch: true }
+    }
+}
+
+/// `[plugins]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Plugins {
+    /// The folder of plugins. This version loads none; a folder that holds some is refused.
+    pub folder: PathBuf,
+}
+
+impl Default for Plugins {
+    fn default() -> Self {
+        Self { folder: "plugins".into() }
+    }
+}
+
+/// `[limits]`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// The largest body, in bytes.
+    pub body_bytes: usize,
+    /// The most items of a batch.
+    pub batch_items: usize,
+    /// The most bytes of a batch once defaults are laid into every item.
+    pub batch_bytes: usize,
+    /// The most levels of objects and arrays.
+    pub nesting: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { body_bytes: 1 << 20, batch_items: 1_000, batch_bytes: 16 << 20, nesting: 32 }
+    }
+}
+
+/// When an answer may leave, with regard to its record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogMode {
+    /// After the record was handed to the operating system.
+    #[default]
+    Durable,
+    /// As soon as there is room for it in a queue.
+    Queued,
+    /// At once; what finds no room is dropped and counted.
+    Gap,
+}
+
+/// When records are forced to the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogSync {
+    /// When the operating system does it.
+    Never,
+    /// Every `sync_milliseconds`.
+    #[default]
+    Interval,
+    /// With every write.
+    Always,
+}
+
+/// `[decision_log]`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DecisionLog {
+    /// When an answer may leave.
+    pub mode: LogMode,
+    /// When records are forced to the disk.
+    pub sync: LogSync,
+    /// How often, with `sync = "interval"`.
+    pub sync_milliseconds: u64,
+    /// How large a segment file grows.
+    pub segment_bytes: u64,
+    /// How many records wait in the queue of the modes `queued` and `gap`.
+    pub queue_records: usize,
+    /// How often a checkpoint is signed, in seconds.
+    pub checkpoint_seconds: u64,
+}
+
+impl Default for DecisionLog {
+    fn default() -> Self {
+        Self {
+            mode: LogMode::Durable,
+            sync: LogSync::Interval,
+            sync_milliseconds: 1_000,
+            segment_bytes: 64 << 20,
+            queue_records: 65_536,
+            checkpoint_seconds: 10,
+        }
+    }
+}
+
+/// The form of the program's own log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[logging]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Logging {
+    /// `error`, `warn`, `info`, `debug`, `trace`, or directives as `portcullis=debug,info`.
+    pub level: String,
+    /// Text or JSON.
+    pub format: LogFormat,
+}
+
+impl Default for Logging {
+    fn default() -> Self {
+        Self { level: "info".into(), format: LogFormat::Text }
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("can't read the configuration `{}`: {source}", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is wrong.
+    #[error("{0}")]
+    File(Problem),
+    /// A variable of the environment is wrong.
+    #[error("{variable}: {message}")]
+    Variable {
+        /// Which.
+        variable: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// Fields that do not go together.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+const PREFIX: &str = "PORTCULLIS_";
+
+impl Config {
+    /// Reads the file, if there is one, and lays the environment over it.
+    ///
+    /// # Errors
+    /// When either is wrong.
+    pub fn read(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let text = match path {
+            None => String::new(),
+            Some(path) => std::fs::read_to_string(path)
+                .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?,
+        };
+        let shown: Arc<str> = path.map_or_else(|| "configuration".into(), |path| path.display().to_string().into());
+        Self::parse(&shown, &text, environment())
+    }
+
+    fn parse(
+        file: &Arc<str>,
+        text: &str,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        // The file alone first, so that its errors have its lines.
+        let deserializer =
+            toml::Deserializer::parse(text).map_err(|error| ConfigError::File(from_toml(file, text, &error)))?;
+        let mut config: Self = serde_path_to_error::deserialize(deserializer).map_err(|error| {
+            let path = error.path().to_string();
+            let mut problem = from_toml(file, text, error.inner());
+            if path != "." {
+                problem.message = format!("`{path}`: {}", problem.message);
+            }
+            ConfigError::File(problem)
+        })?;
+        let mut table: toml::Table =
+            toml::from_str(text).map_err(|error| ConfigError::File(from_toml(file, text, &error)))?;
+        for (variable, value) in variables {
+            let wrong = |message: String| ConfigError::Variable { variable: variable.clone(), message };
+            lay_over(&mut table, &variable, &value).map_err(wrong)?;
+            config = serde_path_to_error::deserialize(table.clone())
+                .map_err(|error| wrong(format!("`{}`: {}", error.path(), error.inner())))?;
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let positive = [
+            ("limits.body_bytes", self.limits.body_bytes),
+            ("limits.batch_items", self.limits.batch_items),
+            ("limits.batch_bytes", self.limits.batch_bytes),
+            ("limits.nesting", self.limits.nesting),
+            ("server.connections", self.server.connections),
+            ("server.workers", self.server.workers.unwrap_or(1)),
+            ("decision_log.queue_records", self.decision_log.queue_records),
+        ];
+        if let Some((field, _)) = positive.iter().find(|(_, value)| *value == 0) {
+            return Err(ConfigError::Invalid(format!("`{field}` must be at least 1")));
+        }
+        // Values are read and dropped by recursion; deeper input could end the stack.
+        if self.limits.nesting > 128 {
+            return Err(ConfigError::Invalid("`limits.nesting` must be at most 128".into()));
+        }
+        if let Some(url) = &self.server.public_url {
+            let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+            if !host.is_some_and(|host| !host.is_empty() && !host.contains([' ', '"', '?', '#'])) {
+                let message = format!("`server.public_url` must be an http or https URL without query, not `{url}`");
+                return Err(ConfigError::Invalid(message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the root key is.
+    pub fn root_key(&self) -> PathBuf {
+        self.data.root_key.clone().unwrap_or_else(|| self.data.folder.join("root.key"))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one home of the environment")]
+fn environment() -> Vec<(String, String)> {
+    // Two underscores are what tells a setting from other variables with this prefix.
+    let mut variables: Vec<_> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
+        .filter(|(name, _)| name.strip_prefix(PREFIX).is_some_and(|rest| rest.contains("__")))
+        .collect();
+    variables.sort();
+    variables
+}
+
+fn lay_over(table: &mut toml::Table, variable: &str, value: &str) -> Result<(), String> {
+    let path = variable.strip_prefix(PREFIX).unwrap_or(variable).to_lowercase();
+    let names: Vec<&str> = path.split("__").collect();
+    let Some((last, sections)) = names.split_last() else { return Err("names no field".into()) };
+    let mut table = table;
+    for section in sections {
+        let entry = table.entry(*section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        table = entry.as_table_mut().ok_or_else(|| format!("`{section}` is not a section"))?;
+    }
+    table.insert((*last).to_owned(), read_value(value));
+    Ok(())
+}
+
+/// A number, a boolean or a list as TOML has them; anything else is text.
+fn read_value(value: &str) -> toml::Value {
+    let parsed: Option<toml::Table> = toml::from_str(&format!("value = {value}")).ok();
+    let parsed = parsed.and_then(|mut table| table.remove("value"));
+    parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Config::parse(&"portcullis.toml".into(), text, variables)
+    }
+
+    fn message(text: &str) -> String {
+        parse(text, &[]).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_unknown_field_is_named_with_its_line() {
+        let message = message("[server]\nlisten = \"127.0.0.1:1\"\nlisen = 1\n");
+        assert!(message.starts_with("portcullis.toml:3:1: "), "{message}");
+        assert!(message.contains("lisen"), "{message}");
+    }
+
+    #[test]
+    fn a_bad_value_is_named_with_its_line_and_field() {
+        let message = message("[limits]\nbody_bytes = \"many\"\n");
+        assert!(message.starts_with("portcullis.toml:2:14: `limits.body_bytes`"), "{message}");
+    }
+
+    #[test]
+    fn what_is_no_toml_is_named_with_its_line() {
+        assert!(message("[server\n").starts_with("portcullis.toml:1:"), "{}", message("[server\n"));
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file() {
+        let variables = [
+            ("PORTCULLIS_SERVER__WORKERS", "1"),
+            ("PORTCULLIS_SERVER__LISTEN", "127.0.0.1:0"),
+            ("PORTCULLIS_DECISION_LOG__MODE", "gap"),
+        ];
+        let config = parse("[server]\nworkers = 7\n", &variables).unwrap();
+        assert_eq!(config.server.workers, Some(1));
+        assert_eq!(config.server.listen.port(), 0);
+        assert_eq!(config.decision_log.mode, LogMode::Gap);
+    }
+
+    #[test]
+    fn a_wrong_variable_is_named() {
+        let error = parse("", &[("PORTCULLIS_SERVER__LISEN", "x")]).unwrap_err().to_string();
+        assert!(error.starts_with("PORTCULLIS_SERVER__LISEN: "), "{error}");
+    }
+
+    #[test]
+    fn nothing_at_all_is_the_default() {
+        assert_eq!(parse("", &[]).unwrap().server.listen.to_string(), "127.0.0.1:8470");
+    }
+}

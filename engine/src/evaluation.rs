@@ -1,0 +1,352 @@
+//! One request, walked.
+//!
+//! ```text
+//! caller ► limit ► credential ► limit ► validate ► detect ► decide ► oblige ► record ► answer
+//! ```
+//!
+//! `caller` is done by the HTTP layer, which hands a known [`Caller`] in. In this version a subject is asserted
+//! by the application, so `credential` is the check that it may do so. Rate limits, validation and detection
+//! take their places between, each adding to `context.verified`; a stage that did not run leaves its part
+//! absent. Promises: every early exit passes `record`; stages after `decide` can only
+//! restrict; no decision is the answer deny.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use smol_str::SmolStr;
+
+use crate::app::App;
+use crate::audit::{Batch, Kind};
+use crate::caller::{Caller, Right, RightOn, may};
+use crate::clock::Timestamp;
+use crate::decision::obligation::Obligation;
+use crate::decision::{self, Combined, Findings, Reason, Verdict};
+use crate::policy::{Pack, Snapshot};
+use crate::question::{Asked, Assertions, QuestionError};
+use crate::record::{Record, Stage, Via};
+
+mod explain;
+pub use explain::{Explanation, PolicyText};
+
+/// Who asks, and how: what all items of a request share.
+#[derive(Debug)]
+pub struct Circumstances<'a> {
+    /// The application.
+    pub caller: &'a Arc<Caller>,
+    /// Which API.
+    pub via: Via,
+    /// The pack that it names.
+    pub pack: Option<&'a str>,
+    /// Its own id of the request.
+    pub request_id: Option<&'a str>,
+    /// Its address.
+    pub peer: Option<IpAddr>,
+    /// The obligation kinds that it will carry out.
+    pub understands: &'a [Cow<'a, str>],
+    /// The application's own request, as it reports it.
+    pub http: Option<&'a RawValue>,
+    /// Whether it wants an explanation.
+    pub explain: bool,
+    /// How long it took to find out who it is.
+    pub caller_took: Duration,
+}
+
+/// What a batch does after an item that decides it (AuthZEN 1.0, `evaluations_semantic`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Semantic {
+    /// Every item is evaluated.
+    #[default]
+    ExecuteAll,
+    /// The first deny is the last item.
+    DenyOnFirstDeny,
+    /// The first permit is the last item.
+    PermitOnFirstPermit,
+}
+
+/// An item of a request: a question, or none.
+pub type Item<'a> = Result<Asked<'a>, ()>;
+
+/// What the caller is told.
+#[derive(Debug)]
+pub struct Answer {
+    /// Allow or deny.
+    pub verdict: Verdict,
+    /// `dec_…`.
+    pub decision_id: String,
+    /// The revision that it is of.
+    pub revision: Arc<str>,
+    /// Why, by id.
+    pub reasons: Vec<SmolStr>,
+    /// What the caller must do.
+    pub obligations: Vec<Obligation>,
+    /// More about why, when asked for.
+    pub explanation: Option<Explanation>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// The caller may not vouch for subjects in this pack.
+    #[error("the caller lacks the right `assert_subject` on the pack `{0}`")]
+    MayNotAssert(String),
+    /// The only question is none.
+    #[error(transparent)]
+    Question(#[from] QuestionError),
+}
+
+thread_local! {
+    /// Buffers for records, used again.
+    static BATCHES: RefCell<Vec<Batch>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Walks one question.
+///
+/// # Errors
+/// When the caller may not ask so, or the question is none: there is no decision then.
+pub async fn evaluate(app: &App, by: &Circumstances<'_>, asked: Asked<'_>) -> Result<Answer, AskError> {
+    let assertions = Assertions::parse(&asked)?;
+    let snapshot = app.snapshot();
+    let pack = choose_pack(&snapshot, by);
+    vouch(app, &snapshot, by, pack).await?;
+    let mut batch = take_batch();
+    let evaluation = Evaluation::begin(app, by, &snapshot, pack);
+    let mut answer = evaluation.finish(&asked, assertions, &mut batch);
+    record(app, batch, std::slice::from_mut(&mut answer)).await;
+    app.metrics.decided(answer.verdict);
+    Ok(answer)
+}
+
+/// Walks a list of questions. One that is none is a deny of its own.
+///
+/// # Errors
+/// When the caller may not ask so.
+pub async fn evaluate_batch(
+    app: &App,
+    by: &Circumstances<'_>,
+    items: &[Item<'_>],
+    semantic: Semantic,
+) -> Result<Vec<Answer>, AskError> {
+    let snapshot = app.snapshot();
+    let pack = choose_pack(&snapshot, by);
+    vouch(app, &snapshot, by, pack).await?;
+    let mut batch = take_batch();
+    let mut answers = Vec::with_capacity(items.len());
+    for (place, item) in items.iter().enumerate() {
+        if place % 64 == 63 {
+            tokio::task::yield_now().await;
+        }
+        let evaluation = Evaluation::begin(app, by, &snapshot, pack);
+        let answer = match item.as_ref().map(|asked| (asked, Assertions::parse(asked))) {
+            Ok((asked, Ok(assertions))) => evaluation.finish(asked, assertions, &mut batch),
+            _ => evaluation.refuse_item(&mut batch),
+        };
+        let last = match semantic {
+            Semantic::ExecuteAll => false,
+            Semantic::DenyOnFirstDeny => answer.verdict == Verdict::Deny,
+            Semantic::PermitOnFirstPermit => answer.verdict == Verdict::Allow,
+        };
+        answers.push(answer);
+        if last {
+            break;
+        }
+    }
+    record(app, batch, &mut answers).await;
+    for answer in &answers {
+        app.metrics.decided(answer.verdict);
+    }
+    Ok(answers)
+}
+
+/// The pack that judges: the one that is named, among those that the caller is bound to; else its
+/// default; else the only one.
+fn choose_pack<'s>(snapshot: &'s Snapshot, by: &Circumstances<'_>) -> Option<&'s Arc<Pack>> {
+    let open = |pack: &&Arc<Pack>| may(snapshot, by.caller, Right::Decide, RightOn::Pack(pack.name()));
+    if let Some(named) = by.pack.or(by.caller.default_pack.as_deref()) {
+        return snapshot.pack(named).filter(open);
+    }
+    let mut bound = snapshot.packs().filter(|pack| by.caller.is_bound_to(pack.name()));
+    match (bound.next(), bound.next()) {
+        (Some(only), None) => Some(only).filter(open),
+        _ => None,
+    }
+}
+
+/// Stage `credential`: a bare subject is the application's word, which needs a right.
+async fn vouch(
+    app: &App,
+    snapshot: &Snapshot,
+    by: &Circumstances<'_>,
+    pack: Option<&Arc<Pack>>,
+) -> Result<(), AskError> {
+    let Some(pack) = pack else { return Ok(()) };
+    if may(snapshot, by.caller, Right::AssertSubject, RightOn::Pack(pack.name())) {
+        return Ok(());
+    }
+    app.refused(by, Right::AssertSubject).await;
+    Err(AskError::MayNotAssert(pack.name().to_owned()))
+}
+
+/// One question on its way.
+struct Evaluation<'a> {
+    app: &'a App,
+    by: &'a Circumstances<'a>,
+    snapshot: &'a Snapshot,
+    pack: Option<&'a Arc<Pack>>,
+    id: String,
+    time: Timestamp,
+    mark: Duration,
+    stages: [Stage<'static>; 3],
+}
+
+impl<'a> Evaluation<'a> {
+    fn begin(
+        app: &'a App,
+        by: &'a Circumstances<'a>,
+        snapshot: &'a Snapshot,
+        pack: Option<&'a Arc<Pack>>,
+    ) -> Self {
+        let time = app.clock.now();
+        let nanos = |took: Duration| u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        let stages = [
+            Stage { name: "caller", duration_ns: nanos(by.caller_took) },
+            Stage { name: "decide", duration_ns: 0 },
+            Stage { name: "oblige", duration_ns: 0 },
+        ];
+        Self { app, by, snapshot, pack, id: app.new_id("dec_", time), time, mark: app.clock.monotonic(), stages }
+    }
+
+    fn finish(mut self, asked: &Asked<'_>, assertions: Assertions, batch: &mut Batch) -> Answer {
+        let (findings, combined) = self.judge(asked, assertions);
+        self.answer(Some(asked), &findings, combined, batch)
+    }
+
+    fn refuse_item(self, batch: &mut Batch) -> Answer {
+        self.answer(None, &Findings::default(), Combined::deny(vec![Reason::InvalidItem]), batch)
+    }
+
+    /// Stages `decide`, what each policy says, and `oblige`, what follows from it for this caller.
+    fn judge(&mut self, asked: &Asked<'_>, assertions: Assertions) -> (Findings, Combined) {
+        let Some(pack) = self.pack else {
+            return (Findings::default(), Combined::deny(vec![Reason::NoPack]));
+        };
+        let Some(question) = assertions.question(asked, pack) else {
+            return (Findings::default(), Combined::deny(vec![Reason::TypeUnrepresentable]));
+        };
+        let findings = decision::evaluate(&pack.rules, &pack.entities, &question);
+        self.lap(1);
+        let understands = |kind: &str| self.by.understands.iter().any(|understood| understood == kind);
+        let on_error = pack.settings.on_policy_error;
+        let mut combined = decision::combine(&pack.rules, &findings, on_error, &understands);
+        combined.reasons.extend(question.left_out_pointers().into_iter().map(Reason::ValueLeftOut));
+        self.lap(2);
+        (findings, combined)
+    }
+
+    fn lap(&mut self, stage: usize) {
+        let now = self.app.clock.monotonic();
+        if let Some(stage) = self.stages.get_mut(stage) {
+            stage.duration_ns = u64::try_from(now.saturating_sub(self.mark).as_nanos()).unwrap_or(u64::MAX);
+        }
+        self.mark = now;
+    }
+
+    /// Stage `record`, its first half: the record is written into the batch.
+    fn answer(
+        self,
+        asked: Option<&Asked<'_>>,
+        findings: &Findings,
+        combined: Combined,
+        batch: &mut Batch,
+    ) -> Answer {
+        let mut policies = Vec::new();
+        let mut reasons = Vec::with_capacity(combined.reasons.len());
+        for reason in &combined.reasons {
+            let text = reason.text();
+            if matches!(reason, Reason::Policy(_)) {
+                policies.push(text.clone());
+            }
+            reasons.push(text);
+        }
+        let errors = self.pack.map(|pack| explain::failures(pack, findings)).unwrap_or_default();
+        let explanation = self.by.explain.then(|| Explanation::of(self.pack, &policies, &errors));
+        let mut answer = Answer {
+            verdict: combined.verdict,
+            decision_id: self.id,
+            revision: Arc::clone(&self.snapshot.revision_text),
+            reasons,
+            obligations: combined.obligations,
+            explanation,
+        };
+        let record = Record {
+            id: &answer.decision_id,
+            time: self.time,
+            caller: Some(self.by.caller),
+            via: self.by.via,
+            request_id: self.by.request_id,
+            peer: self.by.peer,
+            pack: self.pack.map(|pack| pack.name()),
+            revision: &answer.revision,
+            allowed: answer.verdict == Verdict::Allow,
+            reasons: &answer.reasons,
+            policies: &policies,
+            obligations: &answer.obligations,
+            understands: self.by.understands,
+            asked,
+            http: self.by.http,
+            errors: &errors,
+            stages: &self.stages,
+        };
+        let pushed = batch.push(&answer.decision_id, Kind::Decision, self.time, |out| record.write(out));
+        if let Err(error) = pushed {
+            tracing::error!(%error, decision_id = answer.decision_id, "the decision could not be recorded");
+            answer.unrecorded();
+        }
+        tracing::debug!(
+            decision_id = answer.decision_id,
+            request_id = self.by.request_id,
+            verdict = ?answer.verdict,
+            "decided"
+        );
+        answer
+    }
+}
+
+impl Answer {
+    /// What could not be recorded is a deny.
+    fn unrecorded(&mut self) {
+        self.verdict = Verdict::Deny;
+        self.reasons = vec![Reason::LogUnavailable.text()];
+        self.obligations = Vec::new();
+        self.explanation = None;
+    }
+}
+
+/// Stage `record`, its second half: the answers leave after the log has their records.
+async fn record(app: &App, mut batch: Batch, answers: &mut [Answer]) {
+    if let Err(error) = app.log.append(&mut batch).await {
+        app.metrics.log_failed();
+        let decision_id = answers.first().map(|answer| answer.decision_id.as_str());
+        tracing::error!(%error, decision_id, answers = answers.len(), "decisions could not be recorded: denied");
+        answers.iter_mut().for_each(Answer::unrecorded);
+    }
+    give_batch_back(batch);
+}
+
+pub(crate) fn take_batch() -> Batch {
+    BATCHES.with_borrow_mut(Vec::pop).unwrap_or_default()
+}
+
+pub(crate) fn give_batch_back(mut batch: Batch) {
+    const KEPT: usize = 8;
+    batch.clear();
+    BATCHES.with_borrow_mut(|batches| {
+        if batches.len() < KEPT {
+            batches.push(batch);
+        }
+    });
+}

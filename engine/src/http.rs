@@ -1,0 +1,50 @@
+//! The HTTP API: every route in one table.
+//!
+//! Promises: bodies, headers, batches and nesting have limits; an error says what a stranger can act on and
+//! nothing of the inside; a defect ends one request and not the server. The only status codes are here.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::app::App;
+
+mod authzen;
+mod batch;
+mod body;
+mod caller;
+mod cursor;
+mod decide;
+mod decisions;
+mod error;
+mod health;
+pub mod listen;
+mod metadata;
+mod metrics;
+mod openapi;
+mod simulate;
+mod tls;
+
+/// Every route.
+pub fn routes(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/access/v1/evaluation", post(authzen::evaluate))
+        .route("/access/v1/evaluations", post(authzen::evaluate_batch))
+        .route("/packs/{pack}/access/v1/evaluation", post(authzen::evaluate))
+        .route("/packs/{pack}/access/v1/evaluations", post(authzen::evaluate_batch))
+        .route("/.well-known/authzen-configuration", get(metadata::of_server))
+        .route("/.well-known/authzen-configuration/packs/{pack}", get(metadata::of_pack))
+        .route("/packs/{pack}/.well-known/authzen-configuration", get(metadata::of_pack))
+        .route("/v1/decide", post(decide::decide))
+        .route("/v1/policies/simulate", post(simulate::simulate_policies))
+        .route("/v1/decisions", get(decisions::list_decisions))
+        .route("/v1/decisions/{id}", get(decisions::read_decision))
+        .route("/healthz", get(health::read_health))
+        .route("/readyz", get(health::read_readiness))
+        .route("/metrics", get(metrics::read_metrics))
+        .route("/openapi.json", get(openapi::read_description))
+        .fallback(error::no_route)
+        .method_not_allowed_fallback(error::no_method)
+        .with_state(app)
+}

@@ -1,0 +1,183 @@
+//! `POST /access/v1/evaluation` and `/access/v1/evaluations` (OpenID AuthZEN Authorization API 1.0), and the same a pack.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::batch::{Options, Parts, Reader, read_items};
+use super::body::JsonBody;
+use super::caller::Authenticated;
+use super::error::{ApiError, AuthzenError};
+use crate::app::App;
+use crate::decision::Verdict;
+use crate::evaluation::{self, Answer};
+use crate::object;
+use crate::question::{Act, Asked, Party};
+use crate::record::Via;
+
+/// A list of questions, with defaults.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+pub(super) struct EvaluationsRequest<'a> {
+    /// The default subject.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<crate::question::Party>)]
+    subject: Option<&'a RawValue>,
+    /// The default action.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<crate::question::Act>)]
+    action: Option<&'a RawValue>,
+    /// The default resource.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<crate::question::Party>)]
+    resource: Option<&'a RawValue>,
+    /// The default context.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<Object>)]
+    context: Option<&'a RawValue>,
+    /// The items; none, or an empty list, is a single evaluation.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<Vec<EvaluationItem>>)]
+    evaluations: Option<Vec<&'a RawValue>>,
+    /// When the list ends.
+    #[serde(default, deserialize_with = "object::optional")]
+    options: Option<Options>,
+}
+
+/// An item: what it lacks comes from the defaults.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+pub(super) struct EvaluationItem<'a> {
+    /// Instead of the default subject.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<crate::question::Party>)]
+    subject: Option<&'a RawValue>,
+    /// Instead of the default action.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<crate::question::Act>)]
+    action: Option<&'a RawValue>,
+    /// Instead of the default resource.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<crate::question::Party>)]
+    resource: Option<&'a RawValue>,
+    /// Instead of the default context.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<Object>)]
+    context: Option<&'a RawValue>,
+}
+
+/// The answer to one question.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct EvaluationResponse {
+    /// Whether it may.
+    decision: bool,
+}
+
+/// The answers to a list, in its order.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct EvaluationsResponse {
+    /// One for each item that was evaluated.
+    evaluations: Vec<EvaluationResponse>,
+}
+
+/// Unknown fields are ignored.
+struct Lenient;
+
+impl Reader for Lenient {
+    fn party<'a>(text: &'a RawValue) -> Result<Party<'a>, serde_json::Error> {
+        object::parse(text.get())
+    }
+
+    fn act<'a>(text: &'a RawValue) -> Result<Act<'a>, serde_json::Error> {
+        object::parse(text.get())
+    }
+
+    fn item<'a>(text: &'a RawValue) -> Result<Parts<'a>, serde_json::Error> {
+        let item: EvaluationItem<'a> = object::parse(text.get())?;
+        Ok(Parts { subject: item.subject, action: item.action, resource: item.resource, context: item.context })
+    }
+}
+
+type PackInPath = Option<Path<HashMap<String, String>>>;
+
+/// One decision.
+#[utoipa::path(
+    post, path = "/access/v1/evaluation", tag = "authzen", operation_id = "evaluate",
+    request_body(content = inline(Asked), content_type = "application/json"),
+    responses((status = 200, body = EvaluationResponse), (status = 400, body = String, content_type = "text/plain"),
+        (status = 401, body = String, content_type = "text/plain"), (status = 403, body = String, content_type = "text/plain"),
+        (status = 413, body = String, content_type = "text/plain"))
+)]
+pub(super) async fn evaluate(
+    State(app): State<Arc<App>>,
+    path: PackInPath,
+    request: Request,
+) -> Result<Response, AuthzenError> {
+    let (parts, body) = request.into_parts();
+    let who = Authenticated::of(&app, &parts).await?;
+    let body = JsonBody::read(&app, &parts, body).await?;
+    Ok(single(&evaluate_text(&app, &who, pack(&path), body.text()).await?))
+}
+
+/// A list of decisions.
+#[utoipa::path(
+    post, path = "/access/v1/evaluations", tag = "authzen", operation_id = "evaluate_batch",
+    request_body(content = EvaluationsRequest, content_type = "application/json"),
+    responses((status = 200, body = EvaluationsResponse), (status = 400, body = String, content_type = "text/plain"),
+        (status = 401, body = String, content_type = "text/plain"), (status = 403, body = String, content_type = "text/plain"),
+        (status = 413, body = String, content_type = "text/plain"))
+)]
+pub(super) async fn evaluate_batch(
+    State(app): State<Arc<App>>,
+    path: PackInPath,
+    request: Request,
+) -> Result<Response, AuthzenError> {
+    let (parts, body) = request.into_parts();
+    let who = Authenticated::of(&app, &parts).await?;
+    let body = JsonBody::read(&app, &parts, body).await?;
+    let batch: EvaluationsRequest<'_> =
+        object::parse(body.text()).map_err(|error| ApiError::from_json(&error))?;
+    let Some(items) = batch.evaluations.as_ref().filter(|items| !items.is_empty()) else {
+        return Ok(single(&evaluate_text(&app, &who, pack(&path), body.text()).await?));
+    };
+    let defaults =
+        Parts { subject: batch.subject, action: batch.action, resource: batch.resource, context: batch.context };
+    let items = read_items::<Lenient>(items, defaults, app.config.limits)?;
+    let mut by = who.circumstances(Via::Authzen);
+    by.pack = pack(&path);
+    let semantic = batch.options.unwrap_or_default().evaluations_semantic;
+    let answers = evaluation::evaluate_batch(&app, &by, &items, semantic).await?;
+    let allowed = |answer: &Answer| EvaluationResponse { decision: answer.verdict == Verdict::Allow };
+    let body = EvaluationsResponse { evaluations: answers.iter().map(allowed).collect() };
+    Ok(axum::Json(body).into_response())
+}
+
+async fn evaluate_text(
+    app: &App,
+    who: &Authenticated<'_>,
+    pack: Option<&str>,
+    text: &str,
+) -> Result<Answer, ApiError> {
+    let asked: Asked<'_> = object::parse(text).map_err(|error| ApiError::from_json(&error))?;
+    let mut by = who.circumstances(Via::Authzen);
+    by.pack = pack;
+    Ok(evaluation::evaluate(app, &by, asked).await?)
+}
+
+fn pack(path: &PackInPath) -> Option<&str> {
+    path.as_ref().and_then(|Path(path)| path.get("pack")).map(String::as_str)
+}
+
+/// Exactly the answer and nothing else: strict clients take no more.
+fn single(answer: &Answer) -> Response {
+    let text = match answer.verdict {
+        Verdict::Allow => r#"{"decision":true}"#,
+        Verdict::Deny => r#"{"decision":false}"#,
+    };
+    let mut response = text.into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

@@ -1,0 +1,98 @@
+//! Bodies: read within limits, before anything is made of them.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use super::error::ApiError;
+use crate::app::App;
+
+/// A body that is text, small enough, and not nested too deep.
+pub(super) struct JsonBody(Bytes);
+
+impl JsonBody {
+    /// The text.
+    pub(super) fn text(&self) -> &str {
+        // Checked when it was read.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// Reads a request's body.
+    ///
+    /// # Errors
+    /// When it is no JSON by its type, too large, too slow, no UTF-8, or nested too deep.
+    pub(super) async fn read(app: &App, parts: &Parts, body: Body) -> Result<Self, ApiError> {
+        if !is_json(&parts.headers) {
+            return Err(ApiError::UnsupportedMediaType);
+        }
+        let limits = app.config.limits;
+        let declared = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        if declared.is_some_and(|length: usize| length > limits.body_bytes) {
+            return Err(ApiError::BodyTooLarge(limits.body_bytes));
+        }
+        let reading = Limited::new(body, limits.body_bytes).collect();
+        let patience = Duration::from_secs(app.config.server.body_seconds);
+        let read = tokio::time::timeout(patience, reading).await.map_err(|_| ApiError::RequestTimeout)?;
+        let bytes = match read {
+            Ok(collected) => collected.to_bytes(),
+            Err(error) if error.is::<LengthLimitError>() => return Err(ApiError::BodyTooLarge(limits.body_bytes)),
+            Err(_) => return Err(ApiError::MalformedJson("the body ended before its end".into())),
+        };
+        if std::str::from_utf8(&bytes).is_err() {
+            return Err(ApiError::MalformedJson("the body is not UTF-8".into()));
+        }
+        if nests_deeper_than(&bytes, limits.nesting) {
+            return Err(ApiError::NestingTooDeep(limits.nesting));
+        }
+        Ok(Self(bytes))
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = value.and_then(|value| value.split(';').next());
+    media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// Counts brackets outside of strings. Text that is no JSON may be counted wrongly, and is refused by the parser.
+fn nests_deeper_than(text: &[u8], limit: usize) -> bool {
+    let mut depth = 0_usize;
+    let mut bytes = text.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > limit {
+                    return true;
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => loop {
+                match bytes.next() {
+                    Some(b'\\') => {
+                        bytes.next();
+                    }
+                    Some(b'"') | None => break,
+                    Some(_) => {}
+                }
+            },
+            _ => {}
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brackets_in_strings_do_not_count() {
+        assert!(!nests_deeper_than(br#"{"a": "[[[[\"[[[["}"#, 1));
+        assert!(nests_deeper_than(br#"{"a": []}"#, 1));
+        assert!(!nests_deeper_than(br#"[{}, {}, {}]"#, 2));
+    }
+}

@@ -1,0 +1,274 @@
+//! `POST /v1/decide`: the native call, and its batch form.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::batch::{Parts, Reader, read_items};
+use super::body::JsonBody;
+use super::caller::Authenticated;
+use super::error::{ApiError, ProblemBody};
+use crate::app::App;
+use crate::decision::Verdict;
+use crate::decision::obligation::Obligation;
+use crate::evaluation::{self, Answer, Explanation, Semantic};
+use crate::object;
+use crate::question::{Act, Party};
+use crate::record::Via;
+
+/// The question, or a list of them with defaults.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DecideRequest<'a> {
+    /// What proves who the principal is. This version takes an asserted `subject` only, and refuses it.
+    #[serde(borrow, default)]
+    #[schema(ignore)]
+    credential: Option<&'a RawValue>,
+    /// Who: the application vouches for it.
+    #[serde(borrow, default)]
+    #[schema(value_type = Entity)]
+    subject: Option<&'a RawValue>,
+    /// Does what.
+    #[serde(borrow, default)]
+    #[schema(value_type = Action)]
+    action: Option<&'a RawValue>,
+    /// To what.
+    #[serde(borrow, default)]
+    #[schema(value_type = Entity)]
+    resource: Option<&'a RawValue>,
+    /// Under which circumstances; `verified` is reserved.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<Object>)]
+    context: Option<&'a RawValue>,
+    /// The application's own request.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<HttpRequest>)]
+    http: Option<&'a RawValue>,
+    /// The pack that judges.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>)]
+    pack: Option<Cow<'a, str>>,
+    /// The store's sequence number that the answer must know.
+    #[serde(default)]
+    at_least_revision: Option<u64>,
+    /// The obligation kinds that the caller will carry out.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<Vec<String>>)]
+    understands: Option<Vec<Cow<'a, str>>>,
+    /// Whether the answer explains itself.
+    #[serde(default)]
+    explain: Option<bool>,
+    /// Items of a batch.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<Vec<DecideItem>>)]
+    evaluations: Option<Vec<&'a RawValue>>,
+    /// When a batch ends.
+    #[serde(default, deserialize_with = "object::optional")]
+    options: Option<StrictOptions>,
+}
+
+/// A subject or a resource.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Entity<'a> {
+    /// Its type.
+    #[serde(rename = "type", borrow)]
+    #[schema(value_type = String)]
+    type_name: Cow<'a, str>,
+    /// Its id within the type.
+    #[serde(borrow)]
+    #[schema(value_type = String)]
+    id: Cow<'a, str>,
+    /// What the application says of it.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<Object>)]
+    properties: Option<&'a RawValue>,
+}
+
+/// An action.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Action<'a> {
+    /// Its name.
+    #[serde(borrow)]
+    #[schema(value_type = String)]
+    name: Cow<'a, str>,
+    /// What the application says of it.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<Object>)]
+    properties: Option<&'a RawValue>,
+}
+
+/// The application's own request, as it reports it.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "read to check its form; it is recorded as it came")]
+pub(super) struct HttpRequest {
+    /// The method (RFC 9110 §9).
+    method: String,
+    /// The path.
+    path: String,
+    /// The query, without the question mark.
+    #[serde(default)]
+    query: Option<String>,
+    /// The headers.
+    #[serde(default)]
+    headers: Option<std::collections::BTreeMap<String, String>>,
+}
+
+/// An item: what it lacks comes from the defaults.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DecideItem<'a> {
+    /// Instead of the default subject.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<Entity>)]
+    subject: Option<&'a RawValue>,
+    /// Instead of the default action.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<Action>)]
+    action: Option<&'a RawValue>,
+    /// Instead of the default resource.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<Entity>)]
+    resource: Option<&'a RawValue>,
+    /// Instead of the default context.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<Object>)]
+    context: Option<&'a RawValue>,
+}
+
+/// `options`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StrictOptions {
+    /// When a batch ends.
+    #[serde(default)]
+    evaluations_semantic: Semantic,
+}
+
+/// What the caller is told.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct DecideResponse {
+    /// Whether it may.
+    decision: bool,
+    /// `allow` or `deny`.
+    outcome: Verdict,
+    /// The id under which the decision can be read again.
+    decision_id: String,
+    /// The sequence number of the store, a point, the hash of the policy files.
+    revision: String,
+    /// Policies and codes.
+    reasons: Vec<String>,
+    /// What the caller must do.
+    obligations: Vec<Obligation>,
+    /// More about why, when asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<Explanation>,
+}
+
+/// The answers to a batch, in its order.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct DecideBatchResponse {
+    /// One for each item that was evaluated.
+    evaluations: Vec<DecideResponse>,
+}
+
+/// Unknown fields are errors.
+struct Strict;
+
+impl Reader for Strict {
+    fn party<'a>(text: &'a RawValue) -> Result<Party<'a>, serde_json::Error> {
+        let entity: Entity<'a> = object::parse(text.get())?;
+        Ok(Party { type_name: entity.type_name, id: entity.id, properties: entity.properties })
+    }
+
+    fn act<'a>(text: &'a RawValue) -> Result<Act<'a>, serde_json::Error> {
+        let action: Action<'a> = object::parse(text.get())?;
+        Ok(Act { name: action.name, properties: action.properties })
+    }
+
+    fn item<'a>(text: &'a RawValue) -> Result<Parts<'a>, serde_json::Error> {
+        let item: DecideItem<'a> = object::parse(text.get())?;
+        Ok(Parts { subject: item.subject, action: item.action, resource: item.resource, context: item.context })
+    }
+}
+
+/// One decision with its reasons and obligations, or a list of them.
+#[utoipa::path(
+    post, path = "/v1/decide", tag = "decisions", operation_id = "decide",
+    request_body(content = DecideRequest, content_type = "application/json"),
+    responses((status = 200, body = DecideResponse), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
+        (status = 403, body = ProblemBody), (status = 409, body = ProblemBody), (status = 413, body = ProblemBody),
+        (status = 415, body = ProblemBody))
+)]
+pub(super) async fn decide(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    let who = Authenticated::of(&app, &parts).await?;
+    let body = JsonBody::read(&app, &parts, body).await?;
+    let request: DecideRequest<'_> =
+        object::parse(body.text()).map_err(|error| ApiError::from_json(&error))?;
+    request.check(&app)?;
+    let mut by = who.circumstances(Via::Decide);
+    by.pack = request.pack.as_deref();
+    by.understands = request.understands.as_deref().unwrap_or_default();
+    by.http = request.http;
+    by.explain = request.explain.unwrap_or_default();
+    let defaults = Parts {
+        subject: request.subject,
+        action: request.action,
+        resource: request.resource,
+        context: request.context,
+    };
+    match request.evaluations.as_ref().filter(|items| !items.is_empty()) {
+        None => {
+            let answer = evaluation::evaluate(&app, &by, defaults.read::<Strict>()?).await?;
+            Ok(Json(DecideResponse::from(answer)).into_response())
+        }
+        Some(items) => {
+            let items = read_items::<Strict>(items, defaults, app.config.limits)?;
+            let semantic = request.options.unwrap_or_default().evaluations_semantic;
+            let answers = evaluation::evaluate_batch(&app, &by, &items, semantic).await?;
+            let evaluations = answers.into_iter().map(DecideResponse::from).collect();
+            Ok(Json(DecideBatchResponse { evaluations }).into_response())
+        }
+    }
+}
+
+impl DecideRequest<'_> {
+    fn check(&self, app: &App) -> Result<(), ApiError> {
+        if self.credential.is_some() {
+            return Err(ApiError::CredentialUnsupported);
+        }
+        if let Some(http) = self.http {
+            let checked: Result<HttpRequest, _> = object::parse(http.get());
+            if let Err(error) = checked {
+                return Err(ApiError::InvalidRequest(format!("`http` is not valid: {error}")));
+            }
+        }
+        let at = app.snapshot().revision.sequence;
+        match self.at_least_revision {
+            Some(wanted) if wanted > at => Err(ApiError::RevisionNotReached { at, wanted }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl From<Answer> for DecideResponse {
+    fn from(answer: Answer) -> Self {
+        Self {
+            decision: answer.verdict == Verdict::Allow,
+            outcome: answer.verdict,
+            decision_id: answer.decision_id,
+            revision: answer.revision.to_string(),
+            reasons: answer.reasons.iter().map(ToString::to_string).collect(),
+            obligations: answer.obligations,
+            explanation: answer.explanation,
+        }
+    }
+}

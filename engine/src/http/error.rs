@@ -1,0 +1,205 @@
+//! Errors as answers: RFC 9457 problems, and AuthZEN's plain messages.
+//!
+//! One exhaustive map from what went wrong to a status and a stable code.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+use crate::evaluation::AskError;
+use crate::question::QuestionError;
+
+/// What can be wrong with a request.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ApiError {
+    #[error("{0}")]
+    MalformedJson(String),
+    #[error("{0}")]
+    InvalidRequest(String),
+    #[error("the body has more than {0} levels of objects and arrays")]
+    NestingTooDeep(usize),
+    #[error("`context.verified` is reserved: it holds what Portcullis itself has found out")]
+    VerifiedReserved,
+    #[error("`credential` can't be checked by this version: send the `subject` that the application vouches for")]
+    CredentialUnsupported,
+    #[error("the policies, schema or entities are not valid")]
+    PoliciesInvalid(Vec<String>),
+    #[error("the cursor is not one of this server's, or belongs to a call with other parameters")]
+    InvalidCursor,
+    #[error("this needs a caller key: `Authorization: Bearer pcc_…`")]
+    KeyMissing,
+    #[error("the caller key is not known here: it may be revoked, expired, or no caller key")]
+    KeyInvalid,
+    #[error("the caller lacks the right `{0}`")]
+    RightMissing(String),
+    #[error("there is nothing here for this caller")]
+    NotFound,
+    #[error("this path does not answer to that method")]
+    MethodNotAllowed,
+    #[error("the request did not arrive in time")]
+    RequestTimeout,
+    #[error("this node is at revision {at}, and the request wants {wanted}")]
+    RevisionNotReached { at: u64, wanted: u64 },
+    #[error("the body is larger than {0} bytes")]
+    BodyTooLarge(usize),
+    #[error("{0}")]
+    BatchTooLarge(String),
+    #[error("the body must be `application/json`")]
+    UnsupportedMediaType,
+    #[error("the server can't answer now: try again")]
+    Unavailable,
+    #[error("the server has a defect: see its log")]
+    Defect,
+}
+
+impl ApiError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::MalformedJson(_)
+            | Self::InvalidRequest(_)
+            | Self::NestingTooDeep(_)
+            | Self::VerifiedReserved
+            | Self::CredentialUnsupported
+            | Self::PoliciesInvalid(_)
+            | Self::InvalidCursor => StatusCode::BAD_REQUEST,
+            Self::KeyMissing | Self::KeyInvalid => StatusCode::UNAUTHORIZED,
+            Self::RightMissing(_) => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::RevisionNotReached { .. } => StatusCode::CONFLICT,
+            Self::BodyTooLarge(_) | Self::BatchTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Defect => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::MalformedJson(_) => "malformed_json",
+            Self::InvalidRequest(_) => "invalid_request",
+            Self::NestingTooDeep(_) => "nesting_too_deep",
+            Self::VerifiedReserved => "context_verified_reserved",
+            Self::CredentialUnsupported => "credential_unsupported",
+            Self::PoliciesInvalid(_) => "policies_invalid",
+            Self::InvalidCursor => "invalid_cursor",
+            Self::KeyMissing => "caller_key_missing",
+            Self::KeyInvalid => "caller_key_invalid",
+            Self::RightMissing(_) => "right_missing",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::RequestTimeout => "request_timeout",
+            Self::RevisionNotReached { .. } => "revision_not_reached",
+            Self::BodyTooLarge(_) => "body_too_large",
+            Self::BatchTooLarge(_) => "batch_too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::Unavailable => "unavailable",
+            Self::Defect => "defect",
+        }
+    }
+
+    /// What serde says of a body: no JSON at all, or JSON of another form.
+    pub(super) fn from_json(error: &serde_json::Error) -> Self {
+        use serde_json::error::Category;
+        match error.classify() {
+            Category::Data => Self::InvalidRequest(error.to_string()),
+            Category::Io | Category::Syntax | Category::Eof => Self::MalformedJson(error.to_string()),
+        }
+    }
+}
+
+impl From<QuestionError> for ApiError {
+    fn from(error: QuestionError) -> Self {
+        match error {
+            QuestionError::VerifiedReserved => Self::VerifiedReserved,
+            QuestionError::Malformed { .. } => Self::InvalidRequest(error.to_string()),
+        }
+    }
+}
+
+impl From<AskError> for ApiError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::MayNotAssert(pack) => Self::RightMissing(format!("assert_subject` on the pack `{pack}")),
+            AskError::Question(error) => error.into(),
+        }
+    }
+}
+
+/// A problem (RFC 9457 §3).
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub(super) struct ProblemBody {
+    /// Always `about:blank`: the code says more than a page would.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The status in words.
+    title: String,
+    /// The status.
+    status: u16,
+    /// What went wrong, for programs.
+    code: String,
+    /// What went wrong, for people.
+    detail: String,
+    /// Each single thing, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    errors: Vec<String>,
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let detail = self.to_string();
+        let code = self.code().to_owned();
+        let errors = if let Self::PoliciesInvalid(errors) = self { errors } else { Vec::new() };
+        let body = ProblemBody {
+            kind: "about:blank".into(),
+            title: status.canonical_reason().unwrap_or_default().into(),
+            status: status.as_u16(),
+            code,
+            detail,
+            errors,
+        };
+        let text = serde_json::to_string(&body).unwrap_or_default();
+        with_challenge(status, (status, [(header::CONTENT_TYPE, "application/problem+json")], text).into_response())
+    }
+}
+
+/// RFC 6750 §3: a 401 says which scheme is wanted.
+fn with_challenge(status: StatusCode, mut response: Response) -> Response {
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// An error on an AuthZEN path (Authorization API 1.0, "Error Responses"): the message as text; a wrong content type is 400.
+pub(super) struct AuthzenError(pub(super) ApiError);
+
+impl<E: Into<ApiError>> From<E> for AuthzenError {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for AuthzenError {
+    fn into_response(self) -> Response {
+        let status = match self.0.status() {
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => StatusCode::BAD_REQUEST,
+            other => other,
+        };
+        let text = self.0.to_string();
+        let plain = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+        with_challenge(status, (status, plain, text).into_response())
+    }
+}
+
+/// A path that is none.
+pub(super) async fn no_route() -> ApiError {
+    ApiError::NotFound
+}
+
+/// A method that the path does not have; the router adds `Allow`.
+pub(super) async fn no_method() -> ApiError {
+    ApiError::MethodNotAllowed
+}

@@ -1,0 +1,250 @@
+//! The listener: connections in, answers out, and an end that finishes what is in flight.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response};
+use axum::response::IntoResponse;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tower::ServiceExt;
+
+use super::caller::REQUEST_ID;
+use super::error::ApiError;
+use super::tls::{Certificates, TlsError};
+use crate::app::App;
+
+/// Headers of one request together, in bytes.
+const HEADER_BYTES: usize = 32 << 10;
+/// A TLS handshake that takes longer is ended.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// The address at the other end of the connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
+/// Why a server can't listen.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// The address can't be had.
+    #[error("can't listen on {address}: {source}")]
+    Address {
+        /// Which.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Others could read what is sent.
+    #[error("{0} is not a loopback address, and plain HTTP there can be read by others: set `[tls] cert` and `key`, or `server.allow_plaintext = true`")]
+    Plaintext(SocketAddr),
+    /// `--dev` is for this machine alone.
+    #[error("`--dev` listens on loopback only, not on {0}")]
+    DevOffLoopback(SocketAddr),
+    /// The certificate can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// A server that listens, and does not accept yet.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    certificates: Option<Arc<Certificates>>,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Takes the configured address.
+    ///
+    /// # Errors
+    /// When it can't be had, or would be reachable without TLS.
+    pub async fn bind(app: &App, dev: bool) -> Result<Self, ListenError> {
+        let server = &app.config.server;
+        let address = server.listen;
+        if dev && !address.ip().is_loopback() {
+            return Err(ListenError::DevOffLoopback(address));
+        }
+        let certificates = app.config.tls.as_ref().map(Certificates::read).transpose()?.map(Arc::new);
+        if certificates.is_none() && !address.ip().is_loopback() && !server.allow_plaintext {
+            return Err(ListenError::Plaintext(address));
+        }
+        let failed = |source| ListenError::Address { address, source };
+        let socket = TcpListener::bind(address).await.map_err(failed)?;
+        let address = socket.local_addr().map_err(failed)?;
+        Ok(Self { socket, certificates, address })
+    }
+
+    /// The URL of the address that was had.
+    pub fn url(&self) -> String {
+        let scheme = if self.certificates.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Serves until `shutdown`, then finishes what is in flight.
+    pub async fn serve(self, app: Arc<App>, routes: Router, shutdown: impl Future<Output = ()>) {
+        let connections = Arc::new(Semaphore::new(app.config.server.connections));
+        let graceful = GracefulShutdown::new();
+        let builder = builder(&app);
+        if let Some(certificates) = self.certificates.clone() {
+            tokio::spawn(async move { certificates.follow().await });
+        }
+        tokio::pin!(shutdown);
+        loop {
+            let permit = tokio::select! {
+                permit = Arc::clone(&connections).acquire_owned() => permit,
+                () = &mut shutdown => break,
+            };
+            let accepted = tokio::select! {
+                accepted = self.socket.accept() => accepted,
+                () = &mut shutdown => break,
+            };
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file descriptors, mostly: accepting again at once would only spin.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
+            let connection = Connection { app: Arc::clone(&app), routes: routes.clone(), peer };
+            let (builder, watcher) = (builder.clone(), graceful.watcher());
+            let certificates = self.certificates.clone();
+            tokio::spawn(async move {
+                connection.run(stream, certificates, builder, watcher).await;
+                drop(permit);
+            });
+        }
+        drop(self.socket);
+        let patience = Duration::from_secs(app.config.server.shutdown_seconds);
+        if tokio::time::timeout(patience, graceful.shutdown()).await.is_err() {
+            tracing::warn!(seconds = patience.as_secs(), "requests were still in flight when the wait was over");
+        }
+    }
+}
+
+fn builder(app: &App) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    let header_timeout = Duration::from_secs(app.config.server.header_seconds);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_timeout)
+        .max_buf_size(HEADER_BYTES)
+        .half_close(false)
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Some(Duration::from_secs(30)))
+        .max_concurrent_streams(100)
+        .max_header_list_size(u32::try_from(HEADER_BYTES).unwrap_or(u32::MAX));
+    builder
+}
+
+struct Connection {
+    app: Arc<App>,
+    routes: Router,
+    peer: SocketAddr,
+}
+
+impl Connection {
+    async fn run(
+        self,
+        stream: TcpStream,
+        certificates: Option<Arc<Certificates>>,
+        builder: Builder<TokioExecutor>,
+        watcher: hyper_util::server::graceful::Watcher,
+    ) {
+        stream.set_nodelay(true).ok();
+        match certificates {
+            None => self.speak(stream, builder, watcher).await,
+            Some(certificates) => {
+                let handshake = certificates.acceptor().accept(stream);
+                match tokio::time::timeout(HANDSHAKE, handshake).await {
+                    Ok(Ok(stream)) => self.speak(stream, builder, watcher).await,
+                    Ok(Err(error)) => tracing::debug!(%error, peer = %self.peer, "no TLS handshake"),
+                    Err(_) => tracing::debug!(peer = %self.peer, "the TLS handshake took too long"),
+                }
+            }
+        }
+    }
+
+    async fn speak<S>(
+        self,
+        stream: S,
+        builder: Builder<TokioExecutor>,
+        watcher: hyper_util::server::graceful::Watcher,
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let peer = self.peer;
+        let service = hyper::service::service_fn(move |request| {
+            answer(Arc::clone(&self.app), self.routes.clone(), peer, request)
+        });
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        if let Err(error) = watcher.watch(connection).await {
+            tracing::debug!(%error, %peer, "the connection ended early");
+        }
+    }
+}
+
+/// What every request gets, whatever its route: its id back, a count, and an answer even to a defect.
+async fn answer(
+    app: Arc<App>,
+    routes: Router,
+    peer: SocketAddr,
+    mut request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let started = app.clock.monotonic();
+    let request_id = request.headers().get(REQUEST_ID).cloned();
+    request.extensions_mut().insert(Peer(peer));
+    let answering = AssertUnwindSafe(routes.oneshot(request.map(Body::new)));
+    let mut response = match CatchPanic(answering).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(panic) => {
+            app.metrics.panicked();
+            tracing::error!(panic, request_id = ?request_id, "a request ended in a defect");
+            ApiError::Defect.into_response()
+        }
+    };
+    if let Some(id) = request_id {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    app.metrics.requested(response.status().as_u16(), app.clock.monotonic().saturating_sub(started));
+    Ok(response)
+}
+
+/// A future that gives the message of a panic instead of passing it on.
+struct CatchPanic<F>(AssertUnwindSafe<F>);
+
+impl<F: Future + Unpin> Future for CatchPanic<F> {
+    type Output = Result<F::Output, String>;
+
+    fn poll(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Self::Output> {
+        let future = &mut self.0.0;
+        let polled =
+            std::panic::catch_unwind(AssertUnwindSafe(|| std::pin::Pin::new(future).poll(context)));
+        match polled {
+            Ok(polled) => polled.map(Ok),
+            Err(panic) => {
+                let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+                let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+                std::task::Poll::Ready(Err(text.unwrap_or_default()))
+            }
+        }
+    }
+}

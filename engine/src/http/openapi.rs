@@ -1,0 +1,89 @@
+//! `GET /openapi.json`: the description of this API, made from its code.
+
+use std::sync::{Arc, LazyLock};
+
+use axum::extract::{Request, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use utoipa::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+
+use super::caller::Authenticated;
+use super::error::{ApiError, ProblemBody};
+use super::{authzen, decide, decisions, health, metadata, metrics, simulate};
+use crate::app::App;
+use crate::caller::Right;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Portcullis", description = "The security decision service behind an application's back end."),
+    paths(
+        authzen::evaluate,
+        authzen::evaluate_batch,
+        metadata::of_server,
+        metadata::of_pack,
+        decide::decide,
+        simulate::simulate_policies,
+        decisions::list_decisions,
+        decisions::read_decision,
+        health::read_health,
+        health::read_readiness,
+        metrics::read_metrics,
+        read_description,
+        evaluate_in_pack,
+        evaluate_batch_in_pack,
+    ),
+    modifiers(&CallerKey),
+    security(("caller_key" = []))
+)]
+struct Description;
+
+struct CallerKey;
+
+impl utoipa::Modify for CallerKey {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        openapi.components.get_or_insert_default().add_security_scheme("caller_key", scheme);
+    }
+}
+
+/// One decision of one pack.
+#[utoipa::path(
+    post, path = "/packs/{pack}/access/v1/evaluation", tag = "authzen", operation_id = "evaluate_in_pack",
+    params(("pack" = String, Path, description = "the pack's name")),
+    request_body(content = inline(crate::question::Asked), content_type = "application/json"),
+    responses((status = 200, body = authzen::EvaluationResponse), (status = 400, body = String, content_type = "text/plain"),
+        (status = 401, body = String, content_type = "text/plain"), (status = 403, body = String, content_type = "text/plain"),
+        (status = 413, body = String, content_type = "text/plain"))
+)]
+#[expect(dead_code, reason = "carries the description of the pack's path; the handler is the server's own")]
+fn evaluate_in_pack() {}
+
+/// A list of decisions of one pack.
+#[utoipa::path(
+    post, path = "/packs/{pack}/access/v1/evaluations", tag = "authzen", operation_id = "evaluate_batch_in_pack",
+    params(("pack" = String, Path, description = "the pack's name")),
+    request_body(content = authzen::EvaluationsRequest, content_type = "application/json"),
+    responses((status = 200, body = authzen::EvaluationsResponse), (status = 400, body = String, content_type = "text/plain"),
+        (status = 401, body = String, content_type = "text/plain"), (status = 403, body = String, content_type = "text/plain"),
+        (status = 413, body = String, content_type = "text/plain"))
+)]
+#[expect(dead_code, reason = "carries the description of the pack's path; the handler is the server's own")]
+fn evaluate_batch_in_pack() {}
+
+static TEXT: LazyLock<String> = LazyLock::new(|| Description::openapi().to_json().unwrap_or_default());
+
+/// This document.
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "operation",
+    responses((status = 200, body = Object), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody))
+)]
+pub(super) async fn read_description(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (parts, _) = request.into_parts();
+    let who = Authenticated::of(&app, &parts).await?;
+    who.may(&app, Right::ReadApi).await?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], TEXT.as_str()).into_response())
+}

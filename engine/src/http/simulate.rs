@@ -1,0 +1,50 @@
+//! `POST /v1/policies/simulate`: what would these policies say?
+
+use std::sync::{Arc, LazyLock};
+
+use axum::Json;
+use axum::extract::{Request, State};
+use tokio::sync::Semaphore;
+
+use super::body::JsonBody;
+use super::caller::Authenticated;
+use super::error::{ApiError, ProblemBody};
+use crate::app::App;
+use crate::caller::Right;
+use crate::object;
+use crate::policy::bounds::on_deep_stack;
+use crate::policy::simulate::{Simulation, SimulationResult, simulate};
+
+/// Simulations at once: each may take a core and a deep stack for a while.
+static ROOM: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(2));
+
+/// Judges policies that come with the request; never touches what is being served.
+#[utoipa::path(
+    post, path = "/v1/policies/simulate", tag = "policies", operation_id = "simulate_policies",
+    request_body(content = Simulation, content_type = "application/json"),
+    responses((status = 200, body = SimulationResult), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
+        (status = 403, body = ProblemBody), (status = 413, body = ProblemBody), (status = 415, body = ProblemBody))
+)]
+pub(super) async fn simulate_policies(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Json<SimulationResult>, ApiError> {
+    let (parts, body) = request.into_parts();
+    let who = Authenticated::of(&app, &parts).await?;
+    who.may(&app, Right::Simulate).await?;
+    let body = JsonBody::read(&app, &parts, body).await?;
+    let simulation: Simulation = object::parse(body.text()).map_err(|error| ApiError::from_json(&error))?;
+    let limit = app.config.limits.batch_items;
+    if simulation.requests.len() > limit {
+        return Err(ApiError::BatchTooLarge(format!("a simulation has at most {limit} requests")));
+    }
+    let _room = ROOM.acquire().await.map_err(|_| ApiError::Unavailable)?;
+    let judged = tokio::task::spawn_blocking(move || on_deep_stack(move || simulate(&simulation))).await;
+    match judged {
+        Ok(Some(Ok(result))) => Ok(Json(result)),
+        Ok(Some(Err(problems))) => {
+            Err(ApiError::PoliciesInvalid(problems.iter().map(ToString::to_string).collect()))
+        }
+        Ok(None) | Err(_) => Err(ApiError::Defect),
+    }
+}

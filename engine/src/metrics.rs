@@ -1,0 +1,206 @@
+//! Counters, in Prometheus' text format.
+//!
+//! Handles are made once: a metric on the path of a decision is one atomic addition.
+
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::audit::Stats;
+use crate::decision::Verdict;
+
+/// Seconds; from a cached small decision to a large batch.
+const BUCKETS: [f64; 11] = [0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.1, 1.0];
+
+/// All metrics of a server.
+pub struct Metrics {
+    handle: PrometheusHandle,
+    allowed: Counter,
+    denied: Counter,
+    requests: Vec<(u16, Counter)>,
+    request_seconds: Histogram,
+    reloads_ok: Counter,
+    reloads_failed: Counter,
+    refused: Counter,
+    unauthenticated: Counter,
+    panics: Counter,
+    log_failed: Counter,
+    log: LogGauges,
+    packs: Gauge,
+    policies: Gauge,
+}
+
+struct LogGauges {
+    records: Counter,
+    bytes: Counter,
+    gaps: Counter,
+    dropped: Counter,
+    write_errors: Counter,
+    background_errors: Counter,
+    index_lag: Gauge,
+    checkpoint: Gauge,
+    last: Gauge,
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Metrics")
+    }
+}
+
+/// The statuses that have a counter of their own; others share their class's.
+const STATUSES: [u16; 16] = [200, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 431, 500, 503, 0];
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Metrics that all stand at zero.
+    pub fn new() -> Self {
+        let builder = PrometheusBuilder::new();
+        let builder = builder
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &BUCKETS)
+            .unwrap_or_else(|_| PrometheusBuilder::new());
+        let recorder = builder.build_recorder();
+        let counter = |name: &'static str, help: &'static str, labels: &[(&'static str, &'static str)]| {
+            recorder.describe_counter(KeyName::from(name), None, SharedString::from(help));
+            recorder.register_counter(&key(name, labels), &METADATA)
+        };
+        let gauge = |name: &'static str, help: &'static str| {
+            recorder.describe_gauge(KeyName::from(name), None, SharedString::from(help));
+            recorder.register_gauge(&key(name, &[]), &METADATA)
+        };
+        let requests = "portcullis_requests_total";
+        let requests = STATUSES.map(|status| {
+            let label = if status == 0 { "other".to_owned() } else { status.to_string() };
+            recorder.describe_counter(
+                KeyName::from(requests),
+                None,
+                SharedString::from("HTTP requests, by status"),
+            );
+            let key = Key::from_parts(requests, vec![Label::new("status", label)]);
+            (status, recorder.register_counter(&key, &METADATA))
+        });
+        recorder.describe_histogram(
+            KeyName::from("portcullis_request_seconds"),
+            Some(Unit::Seconds),
+            SharedString::from("time from a request's headers to its answer"),
+        );
+        let request_seconds = recorder.register_histogram(&key("portcullis_request_seconds", &[]), &METADATA);
+        let decisions = ("portcullis_decisions_total", "decisions, by outcome");
+        let reloads = ("portcullis_reloads_total", "loads of changed policy files, by result");
+        let log = LogGauges {
+            records: counter("portcullis_decision_log_records_total", "records written", &[]),
+            bytes: counter("portcullis_decision_log_bytes_total", "bytes written", &[]),
+            gaps: counter("portcullis_decision_log_gaps_total", "gap records written", &[]),
+            dropped: counter("portcullis_decision_log_dropped_total", "records dropped, the queue being full", &[]),
+            write_errors: counter("portcullis_decision_log_write_errors_total", "appends that failed", &[]),
+            background_errors: counter(
+                "portcullis_decision_log_background_errors_total",
+                "failures of syncing, indexing and checkpoints",
+                &[],
+            ),
+            index_lag: gauge("portcullis_decision_log_index_lag", "records written and not yet in the index"),
+            checkpoint: gauge("portcullis_decision_log_checkpoint_sequence", "the last record that a checkpoint covers"),
+            last: gauge("portcullis_decision_log_sequence", "the last record's sequence number"),
+        };
+        Self {
+            allowed: counter(decisions.0, decisions.1, &[("outcome", "allow")]),
+            denied: counter(decisions.0, decisions.1, &[("outcome", "deny")]),
+            requests: requests.into(),
+            request_seconds,
+            reloads_ok: counter(reloads.0, reloads.1, &[("result", "ok")]),
+            reloads_failed: counter(reloads.0, reloads.1, &[("result", "failed")]),
+            refused: counter("portcullis_refused_total", "calls by callers without the right", &[]),
+            unauthenticated: counter("portcullis_unauthenticated_total", "calls without a known key", &[]),
+            panics: counter("portcullis_panics_total", "requests that ended in a defect of the server", &[]),
+            log_failed: counter("portcullis_unrecorded_total", "requests denied, since they could not be recorded", &[]),
+            log,
+            packs: gauge("portcullis_packs", "packs that are served"),
+            policies: gauge("portcullis_policies", "policies that are served"),
+            handle: recorder.handle(),
+        }
+    }
+
+    /// One decision was answered.
+    pub fn decided(&self, verdict: Verdict) {
+        match verdict {
+            Verdict::Allow => self.allowed.increment(1),
+            Verdict::Deny => self.denied.increment(1),
+        }
+    }
+
+    /// One request was answered.
+    pub fn requested(&self, status: u16, took: std::time::Duration) {
+        let known = self.requests.iter().find(|(known, _)| *known == status);
+        if let Some((_, counter)) = known.or(self.requests.last()) {
+            counter.increment(1);
+        }
+        self.request_seconds.record(took.as_secs_f64());
+    }
+
+    /// Policy files were loaded, or not.
+    pub fn reloaded(&self, ok: bool) {
+        if ok { self.reloads_ok.increment(1) } else { self.reloads_failed.increment(1) }
+    }
+
+    /// What is served now.
+    pub fn serving(&self, packs: usize, policies: usize) {
+        // Counts of files: far below what a float holds exactly.
+        self.packs.set(u32::try_from(packs).map_or(f64::MAX, f64::from));
+        self.policies.set(u32::try_from(policies).map_or(f64::MAX, f64::from));
+    }
+
+    /// A caller lacked a right.
+    pub fn refused(&self) {
+        self.refused.increment(1);
+    }
+
+    /// A call had no known key.
+    pub fn unauthenticated(&self) {
+        self.unauthenticated.increment(1);
+    }
+
+    /// A request ended in a panic.
+    pub fn panicked(&self) {
+        self.panics.increment(1);
+    }
+
+    /// Answers were turned into denies.
+    pub fn log_failed(&self) {
+        self.log_failed.increment(1);
+    }
+
+    /// Everything, as text.
+    pub fn render(&self, log: &Stats) -> String {
+        self.log.records.absolute(log.records);
+        self.log.bytes.absolute(log.bytes);
+        self.log.gaps.absolute(log.gaps);
+        self.log.dropped.absolute(log.dropped);
+        self.log.write_errors.absolute(log.write_errors);
+        self.log.background_errors.absolute(log.background_errors);
+        self.log.index_lag.set(approximate(log.index_lag_records));
+        self.log.checkpoint.set(approximate(log.checkpoint_seq));
+        self.log.last.set(approximate(log.last_seq));
+        self.handle.run_upkeep();
+        self.handle.render()
+    }
+
+    /// Moves what histograms have gathered to where it is summed; to be called now and then, or they grow.
+    pub fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+}
+
+const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+
+fn key(name: &'static str, labels: &[(&'static str, &'static str)]) -> Key {
+    Key::from_parts(name, labels.iter().map(|(name, value)| Label::new(*name, *value)).collect::<Vec<_>>())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; beyond 2^53 its last digits do not matter")]
+fn approximate(number: u64) -> f64 {
+    number as f64
+}

@@ -1,0 +1,221 @@
+//! Policies that are judged and never served.
+//!
+//! The same steps as a decision's (index, slice, evaluate, combine), over policies, schema and entities
+//! that come with the question. `cedar-policy` reads entities and contexts in its own JSON form.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use cedar_policy::{Context, EntityId, EntityTypeName, EntityUid, Request, Schema};
+use cedar_policy_core::ast;
+use serde::{Deserialize, Serialize};
+
+use super::compile;
+use super::files::SourceFile;
+use super::problem::Problem;
+use crate::decision::rules::Rules;
+use crate::decision::{OnPolicyError, Question, Reason, Verdict, combine, evaluate};
+use crate::entity::EntityStore;
+
+/// What to judge, and with what.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Simulation {
+    /// Cedar policies.
+    pub policies: String,
+    /// A Cedar schema; nothing is validated without.
+    #[serde(default)]
+    pub schema: Option<String>,
+    /// Entities in Cedar's JSON form.
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    pub entities: Vec<serde_json::Value>,
+    /// What to ask.
+    #[serde(default)]
+    pub requests: Vec<SimulatedRequest>,
+    /// What a failed `forbid` does.
+    #[serde(default)]
+    pub on_policy_error: OnPolicyError,
+    /// Whether a request that does not fit the schema is a deny of its own.
+    #[serde(default)]
+    pub validate_requests: bool,
+}
+
+/// One request, in Cedar's terms.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SimulatedRequest {
+    /// Who.
+    #[serde(deserialize_with = "crate::object::only")]
+    pub principal: SimulatedUid,
+    /// Does what.
+    #[serde(deserialize_with = "crate::object::only")]
+    pub action: SimulatedUid,
+    /// To what.
+    #[serde(deserialize_with = "crate::object::only")]
+    pub resource: SimulatedUid,
+    /// Under which circumstances, in Cedar's JSON form.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub context: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A Cedar entity's type and id.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SimulatedUid {
+    /// The type, with its namespace.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// The id.
+    pub id: String,
+}
+
+/// What the policies say.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct SimulationResult {
+    /// Whether the policies fit the schema.
+    pub validation: Validation,
+    /// One for each request.
+    pub results: Vec<SimulatedDecision>,
+}
+
+/// Whether the policies fit the schema.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Validation {
+    /// Null when there is no schema to validate against.
+    pub valid: Option<bool>,
+    /// Why not.
+    pub errors: Vec<String>,
+}
+
+/// One request's decision.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct SimulatedDecision {
+    /// Allow or deny.
+    pub decision: Verdict,
+    /// The policies that determined it.
+    pub reasons: Vec<String>,
+    /// Policies that failed.
+    pub errors: Vec<SimulatedError>,
+}
+
+/// A policy that failed, or a request that is none.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct SimulatedError {
+    /// The policy; null when it is the request.
+    pub policy: Option<String>,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// Policies, schema and entities, ready to be asked.
+struct World {
+    rules: Rules,
+    entities: EntityStore,
+    schema: Option<Schema>,
+}
+
+/// Judges every request.
+///
+/// # Errors
+/// Everything that is wrong with policies, schema and entities.
+pub fn simulate(simulation: &Simulation) -> Result<SimulationResult, Vec<Problem>> {
+    let (world, validation) = prepare(simulation)?;
+    let results = simulation.requests.iter().map(|request| world.ask(request, simulation)).collect();
+    Ok(SimulationResult { validation, results })
+}
+
+fn prepare(simulation: &Simulation) -> Result<(World, Validation), Vec<Problem>> {
+    let file = SourceFile { shown: "policies".into(), text: simulation.policies.clone() };
+    let policies = compile::parse_text(&file)?;
+    let duplicates = compile::find_duplicates(&policies);
+    if !duplicates.is_empty() {
+        return Err(duplicates);
+    }
+    let one = |problem| vec![problem];
+    let schema = simulation.schema.clone().map(|text| SourceFile { shown: "schema".into(), text });
+    let schema = schema.as_ref().map(compile::parse_schema).transpose().map_err(one)?;
+    let text = serde_json::Value::from(simulation.entities.clone()).to_string();
+    let entities = SourceFile { shown: "entities".into(), text };
+    let entities = compile::parse_entities(Some(&entities), schema.as_ref()).map_err(one)?;
+    let validation = match &schema {
+        None => Validation { valid: None, errors: Vec::new() },
+        Some(schema) => {
+            let texts = HashMap::from([(Arc::clone(&file.shown), file.text.as_str())]);
+            let [errors, _warnings] = compile::validate(&policies, schema, &texts);
+            let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            Validation { valid: Some(errors.is_empty()), errors }
+        }
+    };
+    let rules = compile::prepare(policies, &entities).map_err(one)?;
+    Ok((World { rules, entities, schema }, validation))
+}
+
+impl World {
+    fn ask(&self, request: &SimulatedRequest, simulation: &Simulation) -> SimulatedDecision {
+        let question = match self.question(request, simulation.validate_requests) {
+            Ok(question) => question,
+            Err(message) => {
+                let errors = vec![SimulatedError { policy: None, message }];
+                return SimulatedDecision { decision: Verdict::Deny, reasons: Vec::new(), errors };
+            }
+        };
+        let findings = evaluate(&self.rules, &self.entities, &question);
+        let combined = combine(&self.rules, &findings, simulation.on_policy_error, &|_| true);
+        let policy = |reason: &Reason| match reason {
+            Reason::Policy(id) => Some(id.to_string()),
+            _ => None,
+        };
+        let id = |place: &usize| self.rules.all.get(*place).map(|rule| rule.id.to_string());
+        SimulatedDecision {
+            decision: combined.verdict,
+            reasons: combined.reasons.iter().filter_map(policy).collect(),
+            errors: findings
+                .errors
+                .iter()
+                .map(|(place, message)| SimulatedError { policy: id(place), message: message.clone() })
+                .collect(),
+        }
+    }
+
+    fn question(&self, request: &SimulatedRequest, validate: bool) -> Result<Question, String> {
+        let principal = request.principal.read()?;
+        let action = request.action.read()?;
+        let resource = request.resource.read()?;
+        let json = serde_json::Value::Object(request.context.clone());
+        let typed = self.schema.as_ref().map(|schema| Context::from_json_value(json.clone(), Some((schema, &action))));
+        let context = match typed {
+            Some(Ok(context)) => context,
+            Some(Err(error)) if validate => return Err(format!("the context is not valid: {error}")),
+            // Without the schema's types, Cedar's own escapes still say what is meant.
+            _ => Context::from_json_value(json, None).map_err(|error| format!("the context is not valid: {error}"))?,
+        };
+        let schema = self.schema.as_ref().filter(|_| validate);
+        let request = Request::new(principal, action, resource, context, schema).map_err(|error| error.to_string())?;
+        let core: &ast::Request = request.as_ref();
+        let uid = |entry: &ast::EntityUIDEntry| entry.uid().cloned().ok_or("an entity is unknown");
+        let context = match core.context() {
+            Some(ast::Context::Value(record)) => Arc::clone(record),
+            _ => return Err("the context has unknown values".to_owned()),
+        };
+        Ok(Question {
+            principal: uid(core.principal())?,
+            action: uid(core.action())?,
+            resource: uid(core.resource())?,
+            context,
+            laid_over: Vec::new(),
+            context_left_out: Vec::new(),
+            properties_left_out: Vec::new(),
+        })
+    }
+}
+
+impl SimulatedUid {
+    fn read(&self) -> Result<EntityUid, String> {
+        let name = EntityTypeName::from_str(&self.type_name)
+            .map_err(|_| format!("`{}` is not a Cedar type name", self.type_name))?;
+        Ok(EntityUid::from_type_name_and_id(name, EntityId::new(&self.id)))
+    }
+}
