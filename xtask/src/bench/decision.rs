@@ -176,7 +176,6 @@ fn verify(program: &Path, data: &Path) -> Outcome {
     })
 }
 
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52 answers")]
 fn judge(records: f64, answers: u64, gaps: f64) -> Outcome {
     if records != answers as f64 {
         return Err(Failure::Failed(format!("{records} records of {answers} answers")));
@@ -187,7 +186,6 @@ fn judge(records: f64, answers: u64, gaps: f64) -> Outcome {
     Ok(())
 }
 
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52 bytes")]
 fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
@@ -226,7 +224,6 @@ fn print_comparison(ours: &Contender, bare: &Contender) {
     figure("decision.p99_ratio_to_bare", ratios.1, "ratio");
 }
 
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52 answers")]
 fn print_log(records: f64, answers: u64, gaps: f64, is_whole: bool) {
     figure("decision.records", records, "records");
     figure("decision.answers", answers as f64, "answers");

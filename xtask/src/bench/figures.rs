@@ -13,7 +13,6 @@ pub(super) struct Round {
 
 impl Round {
     /// The figures of a load.
-    #[expect(clippy::cast_precision_loss, reason = "counts of a few seconds are far below 2^52")]
     pub(super) fn of(load: &Load) -> Self {
         let count = load.latencies_ns.len() as f64;
         Self {
