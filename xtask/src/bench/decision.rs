@@ -195,14 +195,30 @@ fn print_table(contenders: &[(&str, &Contender)]) {
     for (slot, connections) in CONNECTIONS.iter().enumerate() {
         for (name, contender) in contenders {
             let rounds = contender.rounds.get(slot).map(Vec::as_slice).unwrap_or_default();
-            let Round { requests_per_second, cpu_us, p50_us, p99_us } = Round::median(rounds);
-            let busy = requests_per_second * cpu_us / 1e4;
+            let median = Round::median(rounds);
+            let busy = median.busy_percent();
+            let Round { requests_per_second, cpu_us, p50_us, p99_us } = median;
             println!(
                 "{connections:>11}  {name:<10}  {requests_per_second:>12.0}  {cpu_us:>14.2}  {p50_us:>6.0}  {p99_us:>6.0}  {busy:>11.0}"
             );
         }
     }
     println!();
+    warn_if_disturbed(contenders);
+}
+
+/// A server that waits for the load leaves its core idle only when something else slows both.
+fn warn_if_disturbed(contenders: &[(&str, &Contender)]) {
+    const FULL: f64 = 90.0;
+    for (name, contender) in contenders {
+        let last = Round::median(contender.rounds.last().map(Vec::as_slice).unwrap_or_default());
+        let busy = last.busy_percent();
+        if busy < FULL {
+            eprintln!(
+                "note: `{name}` had its core {busy:.0}% of the time at most connections: this machine is busy"
+            );
+        }
+    }
 }
 
 fn print_comparison(ours: &Contender, bare: &Contender) {

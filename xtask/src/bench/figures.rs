@@ -23,6 +23,11 @@ impl Round {
         }
     }
 
+    /// How much of its core the server used.
+    pub(super) fn busy_percent(self) -> f64 {
+        self.requests_per_second * self.cpu_us / 1e4
+    }
+
     /// The median of each figure over the rounds.
     pub(super) fn median(rounds: &[Self]) -> Self {
         let over = |figure: fn(&Self) -> f64| median(rounds.iter().map(figure).collect());
