@@ -170,7 +170,9 @@ fn sum_of(page: &str, name: &str) -> Option<f64> {
 
 fn verify(program: &Path, data: &Path) -> Outcome {
     let mut command = Command::new(program);
-    process::run(command.args(["audit", "verify", "--data"]).arg(data)).map_err(|failure| {
+    // What it says is for a person; standard output is kept for the figures.
+    command.args(["audit", "verify", "--data"]).arg(data).stdout(std::io::stderr());
+    process::run(&mut command).map_err(|failure| {
         let why = failure.message().map_or_else(String::new, |message| format!(": {message}"));
         Failure::Failed(format!("the decision log in {} does not verify{why}", data.display()))
     })
