@@ -18,7 +18,7 @@ pub(crate) struct Program {
 /// What the tests need. (A C compiler is not listed: without one not even this program links.)
 pub(crate) const FOR_TESTS: &[Program] = &[
     Program { name: "curl", package: "curl", used_by: "the test that runs the README's `curl`" },
-    Program { name: "git", package: "git", used_by: "the test of a `git checkout` under the policy watcher" },
+    Program { name: "kill", package: "procps", used_by: "the tests of shutdown and of a crash" },
 ];
 
 /// What the benchmarks need.
