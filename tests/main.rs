@@ -1,1 +1,2 @@
-#![allow(missing_docs)] #[test] fn x(){}
+//! The tests of the project.
+mod tidy;
