@@ -173,6 +173,11 @@ impl App {
         }
     }
 
+    /// Takes the callers' sequence number over into the revision.
+    pub fn catch_up(&self) {
+        self.at_sequence(self.callers.sequence());
+    }
+
     fn at_sequence(&self, sequence: u64) {
         if self.snapshot.load().revision.sequence >= sequence {
             return;
@@ -188,7 +193,12 @@ impl App {
     }
 
     /// A call had no known key: counted, and, within bounds, an event in the decision log.
-    pub async fn unauthenticated(&self, reason: &'static str, request_id: Option<&str>, peer: Option<std::net::IpAddr>) {
+    pub async fn unauthenticated(
+        &self,
+        reason: &'static str,
+        request_id: Option<&str>,
+        peer: Option<std::net::IpAddr>,
+    ) {
         self.metrics.unauthenticated();
         if self.refusals.admits(&*self.clock) {
             events::record_unauthenticated(self, reason, request_id, peer).await;

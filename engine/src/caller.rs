@@ -171,12 +171,18 @@ impl Callers {
     ///
     /// # Errors
     /// When the store must be asked and fails.
-    pub async fn present(&self, presented: &str, store: &Store, clock: &dyn Clock) -> Result<Presented, StoreError> {
+    pub async fn present(
+        &self,
+        presented: &str,
+        store: &Store,
+        clock: &dyn Clock,
+    ) -> Result<Presented, StoreError> {
         if !is_well_formed(presented) {
             return Ok(Presented::Unknown);
         }
         let hash = self.key.lookup_hash(presented.as_bytes());
-        let age = clock.monotonic().saturating_sub(Duration::from_nanos(self.compared_at.load(Ordering::Acquire)));
+        let age =
+            clock.monotonic().saturating_sub(Duration::from_nanos(self.compared_at.load(Ordering::Acquire)));
         let mut found = self.table.load().by_hash.get(&hash).cloned();
         if age > FRESH || found.is_none() {
             self.refresh(store, clock).await?;

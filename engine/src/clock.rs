@@ -19,9 +19,7 @@ impl Timestamp {
 
     /// The RFC 3339 text in UTC, with microseconds; `None` outside of years -9999 to 9999.
     pub fn to_rfc3339(self) -> Option<String> {
-        jiff::Timestamp::from_microsecond(self.0)
-            .ok()
-            .map(|time| format!("{time:.6}"))
+        jiff::Timestamp::from_microsecond(self.0).ok().map(|time| format!("{time:.6}"))
     }
 
     /// Reads RFC 3339 text; an offset is required.

@@ -274,7 +274,8 @@ impl Config {
             Some(path) => std::fs::read_to_string(path)
                 .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?,
         };
-        let shown: Arc<str> = path.map_or_else(|| "configuration".into(), |path| path.display().to_string().into());
+        let shown: Arc<str> =
+            path.map_or_else(|| "configuration".into(), |path| path.display().to_string().into());
         Self::parse(&shown, &text, environment())
     }
 
@@ -284,8 +285,8 @@ impl Config {
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
         // The file alone first, so that its errors have its lines.
-        let deserializer =
-            toml::Deserializer::parse(text).map_err(|error| ConfigError::File(from_toml(file, text, &error)))?;
+        let deserializer = toml::Deserializer::parse(text)
+            .map_err(|error| ConfigError::File(from_toml(file, text, &error)))?;
         let mut config: Self = serde_path_to_error::deserialize(deserializer).map_err(|error| {
             let path = error.path().to_string();
             let mut problem = from_toml(file, text, error.inner());
@@ -326,7 +327,8 @@ impl Config {
         if let Some(url) = &self.server.public_url {
             let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
             if !host.is_some_and(|host| !host.is_empty() && !host.contains([' ', '"', '?', '#'])) {
-                let message = format!("`server.public_url` must be an http or https URL without query, not `{url}`");
+                let message =
+                    format!("`server.public_url` must be an http or https URL without query, not `{url}`");
                 return Err(ConfigError::Invalid(message));
             }
         }

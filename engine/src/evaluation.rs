@@ -217,7 +217,16 @@ impl<'a> Evaluation<'a> {
             Stage { name: "decide", duration_ns: 0 },
             Stage { name: "oblige", duration_ns: 0 },
         ];
-        Self { app, by, snapshot, pack, id: app.new_id("dec_", time), time, mark: app.clock.monotonic(), stages }
+        Self {
+            app,
+            by,
+            snapshot,
+            pack,
+            id: app.new_id("dec_", time),
+            time,
+            mark: app.clock.monotonic(),
+            stages,
+        }
     }
 
     fn finish(mut self, asked: &Asked<'_>, assertions: Assertions, batch: &mut Batch) -> Answer {

@@ -10,6 +10,8 @@ use axum::routing::{get, post};
 
 use crate::app::App;
 
+pub use decide::offline;
+
 mod authzen;
 mod batch;
 mod body;

@@ -2,14 +2,17 @@
 //!
 //! Handles are made once: a metric on the path of a decision is one atomic addition.
 
-use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit};
+use metrics::{
+    Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit,
+};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::audit::Stats;
 use crate::decision::Verdict;
 
 /// Seconds; from a cached small decision to a large batch.
-const BUCKETS: [f64; 11] = [0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.1, 1.0];
+const BUCKETS: [f64; 11] =
+    [0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.1, 1.0];
 
 /// All metrics of a server.
 pub struct Metrics {
@@ -95,7 +98,11 @@ impl Metrics {
             records: counter("portcullis_decision_log_records_total", "records written", &[]),
             bytes: counter("portcullis_decision_log_bytes_total", "bytes written", &[]),
             gaps: counter("portcullis_decision_log_gaps_total", "gap records written", &[]),
-            dropped: counter("portcullis_decision_log_dropped_total", "records dropped, the queue being full", &[]),
+            dropped: counter(
+                "portcullis_decision_log_dropped_total",
+                "records dropped, the queue being full",
+                &[],
+            ),
             write_errors: counter("portcullis_decision_log_write_errors_total", "appends that failed", &[]),
             background_errors: counter(
                 "portcullis_decision_log_background_errors_total",
@@ -103,7 +110,10 @@ impl Metrics {
                 &[],
             ),
             index_lag: gauge("portcullis_decision_log_index_lag", "records written and not yet in the index"),
-            checkpoint: gauge("portcullis_decision_log_checkpoint_sequence", "the last record that a checkpoint covers"),
+            checkpoint: gauge(
+                "portcullis_decision_log_checkpoint_sequence",
+                "the last record that a checkpoint covers",
+            ),
             last: gauge("portcullis_decision_log_sequence", "the last record's sequence number"),
         };
         Self {
@@ -116,7 +126,11 @@ impl Metrics {
             refused: counter("portcullis_refused_total", "calls by callers without the right", &[]),
             unauthenticated: counter("portcullis_unauthenticated_total", "calls without a known key", &[]),
             panics: counter("portcullis_panics_total", "requests that ended in a defect of the server", &[]),
-            log_failed: counter("portcullis_unrecorded_total", "requests denied, since they could not be recorded", &[]),
+            log_failed: counter(
+                "portcullis_unrecorded_total",
+                "requests denied, since they could not be recorded",
+                &[],
+            ),
             log,
             packs: gauge("portcullis_packs", "packs that are served"),
             policies: gauge("portcullis_policies", "policies that are served"),
@@ -200,7 +214,10 @@ fn key(name: &'static str, labels: &[(&'static str, &'static str)]) -> Key {
     Key::from_parts(name, labels.iter().map(|(name, value)| Label::new(*name, *value)).collect::<Vec<_>>())
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; beyond 2^53 its last digits do not matter")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge is a float; beyond 2^53 its last digits do not matter"
+)]
 fn approximate(number: u64) -> f64 {
     number as f64
 }

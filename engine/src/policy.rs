@@ -204,5 +204,6 @@ impl Snapshot {
 /// Everything that is wrong with it.
 pub fn load_one(folder: &Path) -> Result<Pack, LoadError> {
     let files = PackFiles::read(folder)?;
-    bounds::on_deep_stack(|| Pack::load(&files).map_err(LoadError::Problems)).unwrap_or(Err(LoadError::Defect))
+    bounds::on_deep_stack(|| Pack::load(&files).map_err(LoadError::Problems))
+        .unwrap_or(Err(LoadError::Defect))
 }

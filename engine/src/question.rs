@@ -154,7 +154,8 @@ impl Assertions {
 fn assertions(text: Option<&RawValue>, place: &'static str) -> Result<Object, QuestionError> {
     match text {
         None => Ok(Object::default()),
-        Some(text) => parse_object(text)
-            .map_err(|error| QuestionError::Malformed { place, detail: error.to_string() }),
+        Some(text) => {
+            parse_object(text).map_err(|error| QuestionError::Malformed { place, detail: error.to_string() })
+        }
     }
 }

@@ -138,7 +138,11 @@ impl App {
 }
 
 fn call<'a>(caller: &'a Caller, right: Right, pack: Option<&'a str>) -> Asked<'a> {
-    let party = |type_name, id| Party { type_name: Cow::Borrowed(type_name), id: Cow::Borrowed(id), properties: None };
+    let party = |type_name, id| Party {
+        type_name: Cow::Borrowed(type_name),
+        id: Cow::Borrowed(id),
+        properties: None,
+    };
     Asked {
         subject: party("caller", caller.id.as_str()),
         action: Act { name: Cow::Borrowed(right.name()), properties: None },

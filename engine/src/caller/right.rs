@@ -86,7 +86,12 @@ pub fn decide(pack: &Pack, caller: &Caller, right: Right, on: RightOn<'_>) -> Co
     let settings = pack.settings.properties;
     let laid_over = [
         lay_over(pack.entities.get(&principal), &principal, &caller_record(caller), settings.subject),
-        lay_over(pack.entities.get(&resource), &resource, &[member("name", text(id))].into(), settings.resource),
+        lay_over(
+            pack.entities.get(&resource),
+            &resource,
+            &[member("name", text(id))].into(),
+            settings.resource,
+        ),
     ];
     let question = Question {
         principal,

@@ -11,7 +11,9 @@ use super::rules::Rules;
 use super::{Findings, ids};
 
 /// What a failed `forbid` does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum OnPolicyError {
     /// It denies.
@@ -22,7 +24,9 @@ pub enum OnPolicyError {
 }
 
 /// Allow or deny.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// It may not.
@@ -61,7 +65,8 @@ pub fn combine(
     }
     let policies = |places: &[usize]| ids(rules, places).into_iter().map(Reason::Policy).collect::<Vec<_>>();
     let is_forbid = |place: &usize| rules.all.get(*place).is_some_and(|rule| rule.effect == Effect::Forbid);
-    let failed: Vec<usize> = findings.errors.iter().map(|(place, _)| *place).filter(|place| is_forbid(place)).collect();
+    let failed: Vec<usize> =
+        findings.errors.iter().map(|(place, _)| *place).filter(|place| is_forbid(place)).collect();
     let mut denied = policies(&findings.forbids);
     if on_error == OnPolicyError::Deny && !failed.is_empty() {
         denied.push(Reason::PolicyError);

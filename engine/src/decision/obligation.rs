@@ -126,7 +126,8 @@ fn parse_entry(text: &str) -> Result<Duty, ObligationError> {
     let (kind, argument) = text.split_once(':').unwrap_or((text, ""));
     let wanted = |wanted| ObligationError::Argument { text: text.to_owned(), wanted };
     let plain = unescape(argument).ok_or_else(|| wanted("a percent sign is written `%25`, a comma `%2C`"))?;
-    let named = |wanted_text| if plain.is_empty() { Err(wanted(wanted_text)) } else { Ok(SmolStr::new(&plain)) };
+    let named =
+        |wanted_text| if plain.is_empty() { Err(wanted(wanted_text)) } else { Ok(SmolStr::new(&plain)) };
     match kind {
         "mask" => parse_mask(&plain).ok_or_else(|| {
             wanted("write `mask:/json/pointer` or `mask:/json/pointer:redact`, `:hash` or `:partial`")
@@ -164,11 +165,12 @@ fn unescape(text: &str) -> Option<String> {
     let mut parts = text.split('%');
     let mut plain = parts.next()?.to_owned();
     for part in parts {
-        let (character, rest) = match (part.strip_prefix("2C").or(part.strip_prefix("2c")), part.strip_prefix("25")) {
-            (Some(rest), _) => (',', rest),
-            (None, Some(rest)) => ('%', rest),
-            (None, None) => return None,
-        };
+        let (character, rest) =
+            match (part.strip_prefix("2C").or(part.strip_prefix("2c")), part.strip_prefix("25")) {
+                (Some(rest), _) => (',', rest),
+                (None, Some(rest)) => ('%', rest),
+                (None, None) => return None,
+            };
         plain.push(character);
         plain.push_str(rest);
     }
@@ -219,9 +221,20 @@ mod tests {
 
     #[test]
     fn what_is_no_obligation_is_refused() {
-        for text in
-            ["", "mask", "mask:", "mask:email", "mask:/a~2", "burn:/x", "sign:", "set_header:a", "set_header:=b", "set_header:a b=c", "notify:%zz", "mask:/a,"]
-        {
+        for text in [
+            "",
+            "mask",
+            "mask:",
+            "mask:email",
+            "mask:/a~2",
+            "burn:/x",
+            "sign:",
+            "set_header:a",
+            "set_header:=b",
+            "set_header:a b=c",
+            "notify:%zz",
+            "mask:/a,",
+        ] {
             assert!(parse(text, true).is_err(), "{text}");
         }
         assert!(parse("set_header:a=b\r\nc: d", true).is_err());

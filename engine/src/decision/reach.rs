@@ -156,7 +156,9 @@ impl Reach {
                 self.read(arg1, Use::Whole);
                 self.read(arg2, Use::Whole);
             }
-            ExprKind::UnaryApp { arg: expr, .. } | ExprKind::Like { expr, .. } | ExprKind::Is { expr, .. } => {
+            ExprKind::UnaryApp { arg: expr, .. }
+            | ExprKind::Like { expr, .. }
+            | ExprKind::Is { expr, .. } => {
                 self.read(expr, Use::Whole);
             }
             ExprKind::ExtensionFunctionApp { args, .. } => {

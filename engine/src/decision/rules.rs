@@ -92,7 +92,9 @@ impl Rules {
         known.extend(entities.iter().map(|entity| entity.uid()).filter(|uid| uid.entity_type().is_action()));
         let plans = known
             .into_iter()
-            .map(|uid| (uid.clone(), Plan::for_action(uid, entities.get(uid).map(Arc::as_ref), &all, &actions)))
+            .map(|uid| {
+                (uid.clone(), Plan::for_action(uid, entities.get(uid).map(Arc::as_ref), &all, &actions))
+            })
             .collect();
         let unconstrained = |(place, action): (usize, &ActionConstraint)| {
             matches!(action, ActionConstraint::Any).then_some(place)
@@ -113,7 +115,12 @@ impl Rules {
 }
 
 impl Plan {
-    fn for_action(uid: &EntityUID, entity: Option<&Entity>, all: &[Rule], actions: &[ActionConstraint]) -> Self {
+    fn for_action(
+        uid: &EntityUID,
+        entity: Option<&Entity>,
+        all: &[Rule],
+        actions: &[ActionConstraint],
+    ) -> Self {
         let within = |group: &EntityUID| group == uid || entity.is_some_and(|e| e.is_descendant_of(group));
         let applies = |constraint: &ActionConstraint| match constraint {
             ActionConstraint::Any => true,

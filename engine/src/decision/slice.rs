@@ -37,11 +37,18 @@ pub fn lay_over(
     if properties.is_empty() || overlay == Overlay::Ignore {
         return stored.cloned();
     }
-    let known = |(name, value): (&smol_str::SmolStr, &Value)| (name.clone(), PartialValue::Value(value.clone()));
+    let known =
+        |(name, value): (&smol_str::SmolStr, &Value)| (name.clone(), PartialValue::Value(value.clone()));
     let asserted = properties.iter().map(known);
     let Some(stored) = stored else {
         let none = HashSet::new;
-        return Some(Arc::new(Entity::new_with_attr_partial_value(uid.clone(), asserted, none(), none(), [])));
+        return Some(Arc::new(Entity::new_with_attr_partial_value(
+            uid.clone(),
+            asserted,
+            none(),
+            none(),
+            [],
+        )));
     };
     let held = stored.attrs().map(|(name, value)| (name.clone(), value.clone()));
     // Later pairs replace earlier ones.

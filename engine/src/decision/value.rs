@@ -37,7 +37,9 @@ impl Object {
     /// Whether the object has a member with this name, even one that is null or was left out.
     pub fn has(&self, name: &str) -> bool {
         let first_is = |path: &Path| path.first().is_some_and(|first| first == name);
-        self.record.contains_key(name) || self.nulls.iter().any(|null| null == name) || self.left_out.iter().any(first_is)
+        self.record.contains_key(name)
+            || self.nulls.iter().any(|null| null == name)
+            || self.left_out.iter().any(first_is)
     }
 }
 
@@ -56,7 +58,8 @@ pub fn parse_object(text: &RawValue) -> Result<Object, ValueError> {
     let Object { left_out, nulls, .. } = &mut object;
     let reader = ObjectReader { path: &mut path, left_out, nulls };
     let mut deserializer = serde_json::Deserializer::from_str(text.get());
-    let record = reader.deserialize(&mut deserializer).map_err(|error| ValueError(without_position(&error)))?;
+    let record =
+        reader.deserialize(&mut deserializer).map_err(|error| ValueError(without_position(&error)))?;
     object.record = record;
     Ok(object)
 }
@@ -290,7 +293,8 @@ mod tests {
 
     #[test]
     fn duplicate_keys_are_refused_at_every_depth() {
-        for text in [r#"{"a":1,"a":2}"#, r#"{"a":null,"a":2}"#, r#"{"a":{"b":1,"b":1}}"#, r#"{"a":[{"b":1,"b":1}]}"#]
+        for text in
+            [r#"{"a":1,"a":2}"#, r#"{"a":null,"a":2}"#, r#"{"a":{"b":1,"b":1}}"#, r#"{"a":[{"b":1,"b":1}]}"#]
         {
             let raw: &RawValue = serde_json::from_str(text).unwrap();
             assert!(parse_object(raw).unwrap_err().to_string().contains("duplicate key"), "{text}");

@@ -97,7 +97,12 @@ impl Reader for Lenient {
 
     fn item<'a>(text: &'a RawValue) -> Result<Parts<'a>, serde_json::Error> {
         let item: EvaluationItem<'a> = object::parse(text.get())?;
-        Ok(Parts { subject: item.subject, action: item.action, resource: item.resource, context: item.context })
+        Ok(Parts {
+            subject: item.subject,
+            action: item.action,
+            resource: item.resource,
+            context: item.context,
+        })
     }
 }
 
@@ -143,8 +148,12 @@ pub(super) async fn evaluate_batch(
     let Some(items) = batch.evaluations.as_ref().filter(|items| !items.is_empty()) else {
         return Ok(single(&evaluate_text(&app, &who, pack(&path), body.text()).await?));
     };
-    let defaults =
-        Parts { subject: batch.subject, action: batch.action, resource: batch.resource, context: batch.context };
+    let defaults = Parts {
+        subject: batch.subject,
+        action: batch.action,
+        resource: batch.resource,
+        context: batch.context,
+    };
     let items = read_items::<Lenient>(items, defaults, app.config.limits)?;
     let mut by = who.circumstances(Via::Authzen);
     by.pack = pack(&path);

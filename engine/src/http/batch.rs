@@ -44,7 +44,8 @@ pub(super) fn read_items<'a, R: Reader>(
     limits: Limits,
 ) -> Result<Vec<Item<'a>>, ApiError> {
     if items.len() > limits.batch_items {
-        let message = format!("a batch has at most {} items, this one has {}", limits.batch_items, items.len());
+        let message =
+            format!("a batch has at most {} items, this one has {}", limits.batch_items, items.len());
         return Err(ApiError::BatchTooLarge(message));
     }
     let named = [
@@ -74,7 +75,8 @@ pub(super) fn read_items<'a, R: Reader>(
         };
         bytes += size(parts.subject) + size(parts.action) + size(parts.resource) + size(parts.context);
         if bytes > limits.batch_bytes {
-            let message = format!("with its defaults laid in, the batch is larger than {} bytes", limits.batch_bytes);
+            let message =
+                format!("with its defaults laid in, the batch is larger than {} bytes", limits.batch_bytes);
             return Err(ApiError::BatchTooLarge(message));
         }
         read.push(parts.read::<R>().map_err(|_| ()));
@@ -98,7 +100,8 @@ impl<'a> Parts<'a> {
         };
         let subject = R::party(self.subject.ok_or_else(|| missing("subject"))?).map_err(within("subject"))?;
         let action = R::act(self.action.ok_or_else(|| missing("action"))?).map_err(within("action"))?;
-        let resource = R::party(self.resource.ok_or_else(|| missing("resource"))?).map_err(within("resource"))?;
+        let resource =
+            R::party(self.resource.ok_or_else(|| missing("resource"))?).map_err(within("resource"))?;
         Ok(Asked { subject, action, resource, context: self.context })
     }
 }

@@ -29,7 +29,8 @@ impl JsonBody {
             return Err(ApiError::UnsupportedMediaType);
         }
         let limits = app.config.limits;
-        let declared = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let declared =
+            parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         if declared.is_some_and(|length: usize| length > limits.body_bytes) {
             return Err(ApiError::BodyTooLarge(limits.body_bytes));
         }
@@ -38,7 +39,9 @@ impl JsonBody {
         let read = tokio::time::timeout(patience, reading).await.map_err(|_| ApiError::RequestTimeout)?;
         let bytes = match read {
             Ok(collected) => collected.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => return Err(ApiError::BodyTooLarge(limits.body_bytes)),
+            Err(error) if error.is::<LengthLimitError>() => {
+                return Err(ApiError::BodyTooLarge(limits.body_bytes));
+            }
             Err(_) => return Err(ApiError::MalformedJson("the body ended before its end".into())),
         };
         if std::str::from_utf8(&bytes).is_err() {

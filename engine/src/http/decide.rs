@@ -195,7 +195,12 @@ impl Reader for Strict {
 
     fn item<'a>(text: &'a RawValue) -> Result<Parts<'a>, serde_json::Error> {
         let item: DecideItem<'a> = object::parse(text.get())?;
-        Ok(Parts { subject: item.subject, action: item.action, resource: item.resource, context: item.context })
+        Ok(Parts {
+            subject: item.subject,
+            action: item.action,
+            resource: item.resource,
+            context: item.context,
+        })
     }
 }
 
@@ -242,6 +247,15 @@ pub(super) async fn decide(State(app): State<Arc<App>>, request: Request) -> Res
 
 impl DecideRequest<'_> {
     fn check(&self, app: &App) -> Result<(), ApiError> {
+        self.check_form()?;
+        let at = app.snapshot().revision.sequence;
+        match self.at_least_revision {
+            Some(wanted) if wanted > at => Err(ApiError::RevisionNotReached { at, wanted }),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_form(&self) -> Result<(), ApiError> {
         if self.credential.is_some() {
             return Err(ApiError::CredentialUnsupported);
         }
@@ -251,11 +265,7 @@ impl DecideRequest<'_> {
                 return Err(ApiError::InvalidRequest(format!("`http` is not valid: {error}")));
             }
         }
-        let at = app.snapshot().revision.sequence;
-        match self.at_least_revision {
-            Some(wanted) if wanted > at => Err(ApiError::RevisionNotReached { at, wanted }),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }
 
@@ -269,6 +279,56 @@ impl From<Answer> for DecideResponse {
             reasons: answer.reasons.iter().map(ToString::to_string).collect(),
             obligations: answer.obligations,
             explanation: answer.explanation,
+        }
+    }
+}
+
+/// The same request without a server, for the command line.
+pub mod offline {
+    use std::borrow::Cow;
+
+    use super::{DecideRequest, Parts, Strict};
+    use crate::http::error::ApiError;
+    use crate::object;
+    use crate::question::Asked;
+
+    /// A single question in the form of `POST /v1/decide`.
+    #[derive(Debug)]
+    pub struct Request<'a> {
+        /// What is asked.
+        pub asked: Asked<'a>,
+        /// The pack that it names.
+        pub pack: Option<Cow<'a, str>>,
+        /// The obligation kinds that the caller will carry out.
+        pub understands: Vec<Cow<'a, str>>,
+    }
+
+    impl<'a> Request<'a> {
+        /// Reads it as the server would.
+        ///
+        /// # Errors
+        /// What the server would say.
+        pub fn read(text: &'a str) -> Result<Self, String> {
+            Self::parse(text).map_err(|error| error.to_string())
+        }
+
+        fn parse(text: &'a str) -> Result<Self, ApiError> {
+            let request: DecideRequest<'a> =
+                object::parse(text).map_err(|error| ApiError::from_json(&error))?;
+            request.check_form()?;
+            if request.evaluations.is_some() {
+                return Err(ApiError::InvalidRequest(
+                    "`evaluations`: one question at a time without a server".into(),
+                ));
+            }
+            let parts = Parts {
+                subject: request.subject,
+                action: request.action,
+                resource: request.resource,
+                context: request.context,
+            };
+            let asked = parts.read::<Strict>()?;
+            Ok(Self { asked, pack: request.pack, understands: request.understands.unwrap_or_default() })
         }
     }
 }

@@ -245,14 +245,16 @@ pub(super) async fn list_decisions(
         return Err(ApiError::InvalidRequest(format!("`limit` must be from 1 to {MOST}")));
     }
     let parameters = query.parameters(&who.caller.tenant);
-    let before = query.cursor.as_ref().map(|text| cursor::read(&app.cursor_key, text, &parameters)).transpose()?;
+    let before =
+        query.cursor.as_ref().map(|text| cursor::read(&app.cursor_key, text, &parameters)).transpose()?;
     let from = time("from", query.from.as_ref())?;
     let to = time("to", query.to.as_ref())?;
     let scan = Scan { from, to, before, limit, max_bytes: SCAN_BYTES };
     let tenant = who.caller.tenant.clone();
     let filter = move |record: &RecordRef<'_>| query.matches(record, &tenant);
     let page = app.log.scan(scan, filter).await.map_err(|error| unreadable(&error))?;
-    let stored = page.items.iter().filter_map(|record| serde_json::from_slice::<Stored<'_>>(&record.event).ok());
+    let stored =
+        page.items.iter().filter_map(|record| serde_json::from_slice::<Stored<'_>>(&record.event).ok());
     Ok(Json(DecisionsResponse {
         items: stored.map(Stored::into_response).collect(),
         next: page.next.map(|place| cursor::write(&app.cursor_key, place, &parameters)),
@@ -303,7 +305,8 @@ impl Stored<'_> {
     fn into_response(self) -> DecisionResponse {
         let own = self.unmapped;
         let allowed = self.action == ALLOWED;
-        let stage = |stage: Stage<'_>| StageTime { name: stage.name.to_owned(), duration_ns: stage.duration_ns };
+        let stage =
+            |stage: Stage<'_>| StageTime { name: stage.name.to_owned(), duration_ns: stage.duration_ns };
         DecisionResponse {
             id: self.metadata.uid.to_owned(),
             time: Timestamp(own.time_us).to_rfc3339(),

@@ -20,7 +20,9 @@ pub(super) enum ApiError {
     NestingTooDeep(usize),
     #[error("`context.verified` is reserved: it holds what Portcullis itself has found out")]
     VerifiedReserved,
-    #[error("`credential` can't be checked by this version: send the `subject` that the application vouches for")]
+    #[error(
+        "`credential` can't be checked by this version: send the `subject` that the application vouches for"
+    )]
     CredentialUnsupported,
     #[error("the policies, schema or entities are not valid")]
     PoliciesInvalid(Vec<String>),
@@ -121,7 +123,9 @@ impl From<QuestionError> for ApiError {
 impl From<AskError> for ApiError {
     fn from(error: AskError) -> Self {
         match error {
-            AskError::MayNotAssert(pack) => Self::RightMissing(format!("assert_subject` on the pack `{pack}")),
+            AskError::MayNotAssert(pack) => {
+                Self::RightMissing(format!("assert_subject` on the pack `{pack}"))
+            }
             AskError::Question(error) => error.into(),
         }
     }
@@ -161,7 +165,10 @@ impl IntoResponse for ApiError {
             errors,
         };
         let text = serde_json::to_string(&body).unwrap_or_default();
-        with_challenge(status, (status, [(header::CONTENT_TYPE, "application/problem+json")], text).into_response())
+        with_challenge(
+            status,
+            (status, [(header::CONTENT_TYPE, "application/problem+json")], text).into_response(),
+        )
     }
 }
 

@@ -106,7 +106,10 @@ pub(super) async fn read_health() -> Json<HealthResponse> {
     responses((status = 200, body = ReadinessResponse), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
         (status = 403, body = ProblemBody), (status = 503, body = ProblemBody))
 )]
-pub(super) async fn read_readiness(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
+pub(super) async fn read_readiness(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, ApiError> {
     let (parts, _) = request.into_parts();
     let Query(query) = Query::<ReadinessQuery>::try_from_uri(&parts.uri)
         .map_err(|error| ApiError::InvalidRequest(error.body_text()))?;

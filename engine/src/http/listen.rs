@@ -46,7 +46,9 @@ pub enum ListenError {
         source: std::io::Error,
     },
     /// Others could read what is sent.
-    #[error("{0} is not a loopback address, and plain HTTP there can be read by others: set `[tls] cert` and `key`, or `server.allow_plaintext = true`")]
+    #[error(
+        "{0} is not a loopback address, and plain HTTP there can be read by others: set `[tls] cert` and `key`, or `server.allow_plaintext = true`"
+    )]
     Plaintext(SocketAddr),
     /// `--dev` is for this machine alone.
     #[error("`--dev` listens on loopback only, not on {0}")]
@@ -129,7 +131,10 @@ impl Listener {
         drop(self.socket);
         let patience = Duration::from_secs(app.config.server.shutdown_seconds);
         if tokio::time::timeout(patience, graceful.shutdown()).await.is_err() {
-            tracing::warn!(seconds = patience.as_secs(), "requests were still in flight when the wait was over");
+            tracing::warn!(
+                seconds = patience.as_secs(),
+                "requests were still in flight when the wait was over"
+            );
         }
     }
 }
@@ -236,8 +241,7 @@ impl<F: Future + Unpin> Future for CatchPanic<F> {
         context: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Self::Output> {
         let future = &mut self.0.0;
-        let polled =
-            std::panic::catch_unwind(AssertUnwindSafe(|| std::pin::Pin::new(future).poll(context)));
+        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| std::pin::Pin::new(future).poll(context)));
         match polled {
             Ok(polled) => polled.map(Ok),
             Err(panic) => {

@@ -17,7 +17,10 @@ use crate::caller::Right;
     responses((status = 200, body = String, content_type = "text/plain"), (status = 401, body = ProblemBody),
         (status = 403, body = ProblemBody))
 )]
-pub(super) async fn read_metrics(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
+pub(super) async fn read_metrics(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, ApiError> {
     let (parts, _) = request.into_parts();
     let who = Authenticated::of(&app, &parts).await?;
     who.may(&app, Right::ReadMetrics).await?;

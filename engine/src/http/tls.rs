@@ -63,7 +63,9 @@ impl Certificates {
                     self.current.store(config);
                     tracing::info!("the certificate was loaded");
                 }
-                Err(error) => tracing::error!(%error, "the certificate does not load; the last one serves on"),
+                Err(error) => {
+                    tracing::error!(%error, "the certificate does not load; the last one serves on")
+                }
             }
         }
     }
@@ -77,7 +79,8 @@ fn marks(files: &Tls) -> [Option<(u64, std::time::SystemTime)>; 2] {
 }
 
 fn read(files: &Tls) -> Result<Arc<ServerConfig>, TlsError> {
-    let unreadable = |path: &Path, detail: String| TlsError::File { path: path.display().to_string(), detail };
+    let unreadable =
+        |path: &Path, detail: String| TlsError::File { path: path.display().to_string(), detail };
     let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&files.cert)
         .and_then(Iterator::collect)
         .map_err(|error| unreadable(&files.cert, error.to_string()))?;

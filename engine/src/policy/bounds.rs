@@ -113,7 +113,9 @@ mod tests {
         let chain = " && principal.a".repeat(3_000);
         let nested = "(".repeat(190) + "true" + &")".repeat(190);
         let ifs = "if true then true else ".repeat(1_000);
-        for condition in [format!("true{chain}"), nested, format!("{ifs}true"), format!("principal{}", ".a".repeat(9_000))] {
+        for condition in
+            [format!("true{chain}"), nested, format!("{ifs}true"), format!("principal{}", ".a".repeat(9_000))]
+        {
             let text = format!("permit(principal, action, resource) when {{ {condition} }};");
             let file = SourceFile { shown: "a.cedar".into(), text };
             check(&file).unwrap();

@@ -78,7 +78,9 @@ pub struct CaseResult {
 /// Where it is no YAML of this form.
 pub fn parse(file: &SourceFile) -> Result<CaseFile, Problem> {
     serde_norway::from_str(&file.text).map_err(|error| match error.location() {
-        Some(at) => Problem::at_position(&file.shown, &file.text, (at.line(), at.column()), error.to_string()),
+        Some(at) => {
+            Problem::at_position(&file.shown, &file.text, (at.line(), at.column()), error.to_string())
+        }
         None => Problem::of_file(&file.shown, error.to_string()),
     })
 }
@@ -112,7 +114,8 @@ fn compare(answer: &Combined, expect: &Expectation) -> Vec<String> {
     let list = |reasons: &BTreeSet<String>| reasons.iter().cloned().collect::<Vec<_>>().join(", ");
     if answer.verdict != expect.decision {
         let because = list(&reasons);
-        differences.push(format!("decision: expected {:?}, got {:?} ({because})", expect.decision, answer.verdict));
+        differences
+            .push(format!("decision: expected {:?}, got {:?} ({because})", expect.decision, answer.verdict));
     }
     if let Some(expected) = expect.reasons.as_ref().filter(|expected| **expected != reasons) {
         differences.push(format!("reasons: expected [{}], got [{}]", list(expected), list(&reasons)));

@@ -117,9 +117,9 @@ pub fn parse_entities(file: Option<&SourceFile>, schema: Option<&Schema>) -> Res
         (Some(file), schema) => {
             Entities::from_json_str(&file.text, schema).map_err(|error| entity_problem(file, &error))?
         }
-        (None, Some(schema)) => schema
-            .action_entities()
-            .map_err(|error| Problem::of_file(&shown, error.to_string()))?,
+        (None, Some(schema)) => {
+            schema.action_entities().map_err(|error| Problem::of_file(&shown, error.to_string()))?
+        }
         (None, None) => Entities::empty(),
     };
     let core: &cedar_policy_core::entities::Entities = entities.as_ref();
@@ -140,7 +140,10 @@ fn entity_problem(file: &SourceFile, error: &dyn miette::Diagnostic) -> Problem 
     if let Some(place) = json_place(&message) {
         return Problem::at_position(&file.shown, &file.text, place, message);
     }
-    let id = message.split_once("::\"").and_then(|(_, rest)| rest.split_once('"')).map(|(id, _)| format!("\"{id}\""));
+    let id = message
+        .split_once("::\"")
+        .and_then(|(_, rest)| rest.split_once('"'))
+        .map(|(id, _)| format!("\"{id}\""));
     match id.and_then(|id| file.text.find(&id).map(|at| (at, id.len()))) {
         Some((at, length)) => Problem::at(&file.shown, &file.text, at, at + length, message),
         None => Problem::of_file(&file.shown, message),
@@ -177,7 +180,8 @@ pub fn validate(policies: &[Sourced], schema: &Schema, texts: &HashMap<Arc<str>,
         problem
     };
     let errors = result.validation_errors().map(|error| problem(error.policy_id(), error)).collect();
-    let warnings = result.validation_warnings().map(|warning| problem(warning.policy_id(), warning)).collect();
+    let warnings =
+        result.validation_warnings().map(|warning| problem(warning.policy_id(), warning)).collect();
     [errors, warnings]
 }
 
@@ -204,7 +208,8 @@ pub fn find_duplicates(policies: &[Sourced]) -> Vec<Problem> {
 /// When an annotation is no list of obligations.
 pub fn prepare(policies: Vec<Sourced>, entities: &EntityStore) -> Result<Rules, Problem> {
     Rules::prepare(policies, entities).map_err(|(sourced, error)| {
-        let mut problem = Problem::of_file(&sourced.file, format!("policy `{}`: {error}", sourced.policy.id()));
+        let mut problem =
+            Problem::of_file(&sourced.file, format!("policy `{}`: {error}", sourced.policy.id()));
         (problem.line, problem.column) = (sourced.line, 1);
         problem.source_line = sourced.text.lines().next().unwrap_or_default().to_owned();
         problem

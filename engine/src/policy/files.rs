@@ -91,7 +91,8 @@ fn is_case(name: &str) -> bool {
 fn counts(name: &str) -> bool {
     let case = is_case(name) && (name.ends_with(".yaml") || name.ends_with(".yml"));
     let policy = !is_case(name) && name.ends_with(".cedar");
-    case || policy || matches!(name, "pack.toml" | "schema.cedarschema" | "schema.cedarschema.json" | "entities.json")
+    case || policy
+        || matches!(name, "pack.toml" | "schema.cedarschema" | "schema.cedarschema.json" | "entities.json")
 }
 
 fn read_folder(

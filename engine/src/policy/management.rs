@@ -15,7 +15,8 @@ const FILES: [(&str, &str); 6] = [
 /// The embedded pack's files.
 pub(super) fn files() -> PackFiles {
     let files = FILES.iter().map(|(name, text)| {
-        let file = SourceFile { shown: format!("(embedded)/portcullis/{name}").into(), text: (*text).to_owned() };
+        let file =
+            SourceFile { shown: format!("(embedded)/portcullis/{name}").into(), text: (*text).to_owned() };
         ((*name).to_owned(), file)
     });
     PackFiles { files: files.collect() }

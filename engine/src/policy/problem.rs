@@ -37,8 +37,16 @@ impl Problem {
     pub fn at(file: &Arc<str>, text: &str, start: usize, end: usize, message: impl Into<String>) -> Self {
         let (line, column) = position(text, start);
         let source_line = text.lines().nth(line - 1).unwrap_or_default().to_owned();
-        let meant = text.get(start..end).map_or(1, |meant| meant.lines().next().unwrap_or("").chars().count());
-        Self { file: Arc::clone(file), line, column, width: meant.max(1), source_line, message: message.into() }
+        let meant =
+            text.get(start..end).map_or(1, |meant| meant.lines().next().unwrap_or("").chars().count());
+        Self {
+            file: Arc::clone(file),
+            line,
+            column,
+            width: meant.max(1),
+            source_line,
+            message: message.into(),
+        }
     }
 
     /// A problem at a line and column, both from 1.
@@ -114,10 +122,7 @@ mod tests {
         let text = "permit(\n  prinzipal,\n  action);";
         let start = text.find("prinzipal").unwrap();
         let problem = Problem::at(&file, text, start, start + 9, "not a variable");
-        assert_eq!(
-            problem.to_string(),
-            "a.cedar:2:3: not a variable\n  2 |   prinzipal,\n    |   ^^^^^^^^^"
-        );
+        assert_eq!(problem.to_string(), "a.cedar:2:3: not a variable\n  2 |   prinzipal,\n    |   ^^^^^^^^^");
     }
 
     #[test]

@@ -185,15 +185,20 @@ impl World {
         let action = request.action.read()?;
         let resource = request.resource.read()?;
         let json = serde_json::Value::Object(request.context.clone());
-        let typed = self.schema.as_ref().map(|schema| Context::from_json_value(json.clone(), Some((schema, &action))));
+        let typed = self
+            .schema
+            .as_ref()
+            .map(|schema| Context::from_json_value(json.clone(), Some((schema, &action))));
         let context = match typed {
             Some(Ok(context)) => context,
             Some(Err(error)) if validate => return Err(format!("the context is not valid: {error}")),
             // Without the schema's types, Cedar's own escapes still say what is meant.
-            _ => Context::from_json_value(json, None).map_err(|error| format!("the context is not valid: {error}"))?,
+            _ => Context::from_json_value(json, None)
+                .map_err(|error| format!("the context is not valid: {error}"))?,
         };
         let schema = self.schema.as_ref().filter(|_| validate);
-        let request = Request::new(principal, action, resource, context, schema).map_err(|error| error.to_string())?;
+        let request =
+            Request::new(principal, action, resource, context, schema).map_err(|error| error.to_string())?;
         let core: &ast::Request = request.as_ref();
         let uid = |entry: &ast::EntityUIDEntry| entry.uid().cloned().ok_or("an entity is unknown");
         let context = match core.context() {

@@ -79,9 +79,8 @@ impl Watch {
     }
 
     async fn settle(&mut self) {
-        let burst = async {
-            while let Ok(Some(())) = tokio::time::timeout(QUIET, self.events.recv()).await {}
-        };
+        let burst =
+            async { while let Ok(Some(())) = tokio::time::timeout(QUIET, self.events.recv()).await {} };
         tokio::time::timeout(LONGEST_BURST, burst).await.ok();
     }
 
@@ -94,7 +93,9 @@ impl Watch {
             } else if !self.watched.contains(folder) {
                 match watcher.watch(folder, RecursiveMode::Recursive) {
                     Ok(()) => self.watched.push(folder.clone()),
-                    Err(error) => tracing::warn!(folder = %folder.display(), %error, "can't watch the folder"),
+                    Err(error) => {
+                        tracing::warn!(folder = %folder.display(), %error, "can't watch the folder")
+                    }
                 }
             }
         }

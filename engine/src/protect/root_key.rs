@@ -128,9 +128,7 @@ fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 #[cfg(unix)]
 fn check_mode(file: &File, path: &Path) -> Result<(), RootKeyError> {
     use std::os::unix::fs::PermissionsExt;
-    let metadata = file
-        .metadata()
-        .map_err(|source| RootKeyError::Io { path: path.to_owned(), source })?;
+    let metadata = file.metadata().map_err(|source| RootKeyError::Io { path: path.to_owned(), source })?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 == 0 { Ok(()) } else { Err(RootKeyError::TooOpen { path: path.to_owned(), mode }) }
 }

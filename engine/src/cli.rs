@@ -1,0 +1,130 @@
+//! The command line: one file a subcommand.
+//!
+//! What a script reads goes to standard output, everything else to standard error. Exit status 0 is success, 1 a failure or a
+//! finding, 2 wrong arguments.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::clock::SystemClock;
+use crate::config::{Config, ConfigError};
+use crate::protect::RootKey;
+use crate::random::SystemRng;
+
+mod audit;
+mod decide;
+mod init;
+mod key;
+mod policy;
+mod serve;
+
+/// The security decision service behind an application's back end.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the server.
+    Serve(serve::ServeArgs),
+    /// Write a configuration, a root key and a first pack into a folder.
+    Init(init::InitArgs),
+    /// Check policies, or run their cases.
+    Policy {
+        #[command(subcommand)]
+        command: policy::PolicyCommand,
+    },
+    /// Make, list and revoke caller keys.
+    Key {
+        #[command(subcommand)]
+        command: key::KeyCommand,
+    },
+    /// Verify the decision log, sign a checkpoint of it, rebuild its index.
+    Audit {
+        #[command(subcommand)]
+        command: audit::AuditCommand,
+    },
+    /// Decide one request without a server.
+    Decide(decide::DecideArgs),
+}
+
+/// Where configuration and data are.
+#[derive(Debug, Args)]
+struct Place {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The data folder; overrides the configuration.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+impl Place {
+    fn read(&self) -> Result<Config, ConfigError> {
+        let mut config = Config::read(self.config.as_deref())?;
+        if let Some(data) = &self.data {
+            config.data.folder.clone_from(data);
+        }
+        Ok(config)
+    }
+}
+
+/// What a subcommand ends with when it fails.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs the program.
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            error.print().ok();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let done = match cli.command {
+        Command::Serve(args) => serve::serve(&args),
+        Command::Init(args) => init::init(&args),
+        Command::Policy { command } => policy::run(&command),
+        Command::Key { command } => key::run(&command),
+        Command::Audit { command } => audit::run(&command),
+        Command::Decide(args) => decide::decide(&args),
+    };
+    done.unwrap_or_else(|failure| {
+        say(&format!("error: {failure}"));
+        ExitCode::FAILURE
+    })
+}
+
+/// Prints a line for scripts and people. A reader that has gone is no reason to fail.
+fn print(line: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush()).ok();
+}
+
+/// Prints a line for people.
+fn say(line: &str) {
+    use std::io::Write;
+    writeln!(std::io::stderr().lock(), "{line}").ok();
+}
+
+/// Time and randomness, as the system has them.
+fn system() -> (std::sync::Arc<SystemClock>, std::sync::Arc<SystemRng>) {
+    (std::sync::Arc::new(SystemClock::new()), std::sync::Arc::new(SystemRng::new()))
+}
+
+/// The root key that the configuration names.
+fn root_key(config: &Config) -> Result<RootKey, Failure> {
+    Ok(RootKey::read(&config.root_key())?)
+}
+
+/// Runs a short task that needs the runtime.
+fn block_on<T>(task: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(task)
+}

@@ -1,0 +1,74 @@
+//! `portcullis decide`: one request, without a server.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{Failure, print};
+use crate::decision::{Combined, Reason, Verdict, combine, evaluate};
+use crate::http::offline::Request;
+use crate::policy::Sources;
+use crate::question::Assertions;
+
+/// `portcullis decide`.
+#[derive(Debug, Args)]
+pub(super) struct DecideArgs {
+    /// The request, as the body of `POST /v1/decide`; `-` is standard input.
+    #[arg(short, long, value_name = "FILE")]
+    file: PathBuf,
+    /// The folder whose folders are packs.
+    #[arg(long, value_name = "DIR", default_value = "policies")]
+    policies: PathBuf,
+    /// The pack that judges; overrides the request's own.
+    #[arg(long)]
+    pack: Option<String>,
+    /// A deny is exit status 1.
+    #[arg(long)]
+    exit_status: bool,
+}
+
+pub(super) fn decide(args: &DecideArgs) -> Result<ExitCode, Failure> {
+    let text = if args.file.as_os_str() == "-" {
+        std::io::read_to_string(std::io::stdin())?
+    } else {
+        std::fs::read_to_string(&args.file)
+            .map_err(|error| format!("can't read `{}`: {error}", args.file.display()))?
+    };
+    let request = Request::read(&text).map_err(|error| format!("{}: {error}", args.file.display()))?;
+    let loaded = Sources { folder: args.policies.clone(), management: None }.load()?;
+    let snapshot = loaded.at(0);
+    let named = args.pack.as_deref().or(request.pack.as_deref());
+    let mut packs = snapshot.packs();
+    let pack = match (named, packs.next(), packs.next()) {
+        (Some(name), ..) => snapshot.pack(name),
+        (None, Some(only), None) => Some(only),
+        (None, None, _) => None,
+        (None, Some(_), Some(_)) => return Err("there are several packs: name one with `--pack`".into()),
+    };
+    let combined = match pack {
+        None => Combined::deny(vec![Reason::NoPack]),
+        Some(pack) => match Assertions::parse(&request.asked)?.question(&request.asked, pack) {
+            None => Combined::deny(vec![Reason::TypeUnrepresentable]),
+            Some(question) => {
+                let findings = evaluate(&pack.rules, &pack.entities, &question);
+                let understands =
+                    |kind: &str| request.understands.iter().any(|understood| understood == kind);
+                let mut combined =
+                    combine(&pack.rules, &findings, pack.settings.on_policy_error, &understands);
+                combined.reasons.extend(question.left_out_pointers().into_iter().map(Reason::ValueLeftOut));
+                combined
+            }
+        },
+    };
+    let answer = serde_json::json!({
+        "decision": combined.verdict == Verdict::Allow,
+        "outcome": combined.verdict,
+        "revision": &*snapshot.revision_text,
+        "reasons": combined.reasons.iter().map(Reason::text).collect::<Vec<_>>(),
+        "obligations": combined.obligations,
+    });
+    print(&serde_json::to_string_pretty(&answer)?);
+    let failed = args.exit_status && combined.verdict == Verdict::Deny;
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
