@@ -75,17 +75,6 @@ impl Metrics {
             recorder.describe_gauge(KeyName::from(name), None, SharedString::from(help));
             recorder.register_gauge(&key(name, &[]), &METADATA)
         };
-        let requests = "portcullis_requests_total";
-        let requests = STATUSES.map(|status| {
-            let label = if status == 0 { "other".to_owned() } else { status.to_string() };
-            recorder.describe_counter(
-                KeyName::from(requests),
-                None,
-                SharedString::from("HTTP requests, by status"),
-            );
-            let key = Key::from_parts(requests, vec![Label::new("status", label)]);
-            (status, recorder.register_counter(&key, &METADATA))
-        });
         recorder.describe_histogram(
             KeyName::from("portcullis_request_seconds"),
             Some(Unit::Seconds),
@@ -119,7 +108,7 @@ impl Metrics {
         Self {
             allowed: counter(decisions.0, decisions.1, &[("outcome", "allow")]),
             denied: counter(decisions.0, decisions.1, &[("outcome", "deny")]),
-            requests: requests.into(),
+            requests: request_counters(&recorder),
             request_seconds,
             reloads_ok: counter(reloads.0, reloads.1, &[("result", "ok")]),
             reloads_failed: counter(reloads.0, reloads.1, &[("result", "failed")]),
@@ -206,6 +195,18 @@ impl Metrics {
     pub fn upkeep(&self) {
         self.handle.run_upkeep();
     }
+}
+
+/// One counter a status.
+fn request_counters(recorder: &impl Recorder) -> Vec<(u16, Counter)> {
+    const NAME: &str = "portcullis_requests_total";
+    recorder.describe_counter(KeyName::from(NAME), None, SharedString::from("HTTP requests, by status"));
+    let counter = |status: u16| {
+        let label = if status == 0 { "other".to_owned() } else { status.to_string() };
+        let key = Key::from_parts(NAME, vec![Label::new("status", label)]);
+        (status, recorder.register_counter(&key, &METADATA))
+    };
+    STATUSES.map(counter).into()
 }
 
 const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));

@@ -102,11 +102,10 @@ pub fn new_id(prefix: &str, now: Timestamp, rng: &dyn Rng) -> Result<String, Ran
 }
 
 fn push_hex(text: &mut String, bytes: &[u8]) {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     for byte in bytes {
-        text.push(DIGITS[usize::from(byte >> 4) & 15]);
-        text.push(DIGITS[usize::from(byte & 15) & 15]);
+        for digit in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(u32::from(digit), 16));
+        }
     }
 }
 
@@ -121,8 +120,8 @@ mod tests {
         let late = new_id("dec_", Timestamp(2_000_000), &rng).unwrap();
         assert!(early < late);
         assert_eq!(early.len(), 36);
-        assert_eq!(&early[16..17], "7");
-        assert!(matches!(&early[20..21], "8" | "9" | "a" | "b"));
+        assert_eq!(early.as_bytes()[16], b'7');
+        assert!(b"89ab".contains(&early.as_bytes()[20]));
     }
 
     #[test]

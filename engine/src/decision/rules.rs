@@ -81,12 +81,12 @@ impl Rules {
     pub fn prepare(
         policies: impl IntoIterator<Item = Sourced>,
         entities: &EntityStore,
-    ) -> Result<Self, (Sourced, ObligationError)> {
+    ) -> Result<Self, Box<(Sourced, ObligationError)>> {
         let mut all = Vec::new();
         let mut actions = Vec::new();
         for sourced in policies {
             actions.push(sourced.policy.action_constraint().clone());
-            all.push(Rule::prepare(&sourced).map_err(|error| (sourced, error))?);
+            all.push(Rule::prepare(&sourced).map_err(|error| Box::new((sourced, error)))?);
         }
         let mut known: HashSet<&EntityUID> = actions.iter().flat_map(ActionConstraint::iter_euids).collect();
         known.extend(entities.iter().map(|entity| entity.uid()).filter(|uid| uid.entity_type().is_action()));

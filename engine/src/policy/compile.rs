@@ -207,7 +207,8 @@ pub fn find_duplicates(policies: &[Sourced]) -> Vec<Problem> {
 /// # Errors
 /// When an annotation is no list of obligations.
 pub fn prepare(policies: Vec<Sourced>, entities: &EntityStore) -> Result<Rules, Problem> {
-    Rules::prepare(policies, entities).map_err(|(sourced, error)| {
+    Rules::prepare(policies, entities).map_err(|refused| {
+        let (sourced, error) = *refused;
         let mut problem =
             Problem::of_file(&sourced.file, format!("policy `{}`: {error}", sourced.policy.id()));
         (problem.line, problem.column) = (sourced.line, 1);

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use cedar_policy::{Context, EntityId, EntityTypeName, EntityUid, Request, Schema};
+use cedar_policy::{Context, ContextJsonError, EntityId, EntityTypeName, EntityUid, Request, Schema};
 use cedar_policy_core::ast;
 use serde::{Deserialize, Serialize};
 
@@ -180,22 +180,31 @@ impl World {
         }
     }
 
+    /// Reads a context by the schema's types. Where it does not fit and need not, Cedar's own escapes still say what is meant.
+    fn context(
+        &self,
+        json: serde_json::Value,
+        action: &EntityUid,
+        validate: bool,
+    ) -> Result<Context, Box<ContextJsonError>> {
+        if let Some(schema) = &self.schema {
+            match Context::from_json_value(json.clone(), Some((schema, action))) {
+                Err(error) if validate => return Err(Box::new(error)),
+                Err(_) => {}
+                Ok(context) => return Ok(context),
+            }
+        }
+        Context::from_json_value(json, None).map_err(Box::new)
+    }
+
     fn question(&self, request: &SimulatedRequest, validate: bool) -> Result<Question, String> {
         let principal = request.principal.read()?;
         let action = request.action.read()?;
         let resource = request.resource.read()?;
         let json = serde_json::Value::Object(request.context.clone());
-        let typed = self
-            .schema
-            .as_ref()
-            .map(|schema| Context::from_json_value(json.clone(), Some((schema, &action))));
-        let context = match typed {
-            Some(Ok(context)) => context,
-            Some(Err(error)) if validate => return Err(format!("the context is not valid: {error}")),
-            // Without the schema's types, Cedar's own escapes still say what is meant.
-            _ => Context::from_json_value(json, None)
-                .map_err(|error| format!("the context is not valid: {error}"))?,
-        };
+        let context = self
+            .context(json, &action, validate)
+            .map_err(|error| format!("the context is not valid: {error}"))?;
         let schema = self.schema.as_ref().filter(|_| validate);
         let request =
             Request::new(principal, action, resource, context, schema).map_err(|error| error.to_string())?;
