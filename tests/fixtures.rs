@@ -1,8 +1,9 @@
 //! The packs and the shared servers of the tests that only ask.
 
+use std::path::Path;
 use std::sync::OnceLock;
 
-use portcullis_tests::{Pack, Server};
+use portcullis_tests::{Cli, Pack, Server};
 use serde_json::{Value, json};
 
 /// The certification scenario of AuthZEN 1.0: two users, two records.
@@ -124,4 +125,43 @@ pub(crate) fn question(subject: &str, action: &str, resource: &str) -> Value {
         "action": {"name": action},
         "resource": {"type": "record", "id": resource}
     })
+}
+
+/// Makes a caller key with these rights on every pack, beside the running server.
+pub(crate) fn limited_key(server: &Server, rights: &[&str]) -> String {
+    create_key(server.data(), rights, &["*"]).1
+}
+
+/// Makes a caller key in this data folder and gives its id and the key.
+pub(crate) fn create_key(data: &Path, rights: &[&str], packs: &[&str]) -> (String, String) {
+    let mut arguments = vec!["key", "create", "--name", "limited"];
+    arguments.extend(rights.iter().flat_map(|right| ["--right", right]));
+    arguments.extend(packs.iter().flat_map(|pack| ["--pack", pack]));
+    let made = Cli::new(arguments).path("--data", data).run().expect_status(0);
+    let of =
+        |word: &str| made.value(word).unwrap_or_else(|| panic!("no `{word}`: {}", made.stdout)).to_owned();
+    let (id, key) = (of("id "), of("key "));
+    assert!(id.starts_with("clr_") && key.starts_with("pcc_"), "{}", made.stdout);
+    (id, key)
+}
+
+/// The sum of a metric's samples whose labels include those of `sample`; 0 when there is none.
+pub(crate) fn metric(server: &Server, sample: &str) -> f64 {
+    let (name, labels) = sample.split_once('{').unwrap_or((sample, ""));
+    let wanted: Vec<&str> =
+        labels.trim_end_matches('}').split(',').filter(|label| !label.is_empty()).collect();
+    let text = server.get("/metrics").expect_status(200).text();
+    let of = |line: &str| -> Option<f64> {
+        let (sample, value) = line.rsplit_once(' ')?;
+        let (found, labels) = sample.split_once('{').unwrap_or((sample, ""));
+        let fits = found == name && wanted.iter().all(|label| labels.contains(label));
+        fits.then(|| value.parse().unwrap_or_else(|_| panic!("no number: {line}")))
+    };
+    text.lines().filter_map(of).sum()
+}
+
+/// This moment, as RFC 3339 in UTC.
+pub(crate) fn now() -> String {
+    let output = std::process::Command::new("date").args(["-u", "+%Y-%m-%dT%H:%M:%S.%3NZ"]).output();
+    String::from_utf8(output.expect("`date` can be started").stdout).unwrap().trim().to_owned()
 }

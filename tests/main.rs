@@ -12,6 +12,8 @@
 #![allow(clippy::disallowed_methods, reason = "a test stands outside the program, in real time")]
 
 mod assertions;
+mod callers;
+mod conformance;
 mod fixtures;
 mod routes {
     mod access {
@@ -22,8 +24,13 @@ mod routes {
             mod evaluations;
         }
     }
+    mod healthz;
+    mod metrics;
+    mod openapi;
+    mod readyz;
     mod v1 {
         mod decide;
+        mod decisions;
         mod policies {
             mod simulate;
         }

@@ -49,6 +49,12 @@ fn a_mandatory_obligation_that_is_not_understood_denies() {
 }
 
 #[test]
+fn two_obligations_that_can_not_both_be_met_deny() {
+    let answer = denied_for(&understood("conflict"), "obligation_conflict");
+    assert_eq!(answer["obligations"], json!([]), "{answer}");
+}
+
+#[test]
 fn advice_needs_no_understanding() {
     let answer = allowed(&asked("advised"), ["advised"]);
     let advice = &answer["obligations"][0];
