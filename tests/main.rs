@@ -12,9 +12,19 @@
 #![allow(clippy::disallowed_methods, reason = "a test stands outside the program, in real time")]
 
 mod assertions;
+mod audit;
 mod callers;
+mod cli {
+    mod decide;
+    mod init;
+    mod key;
+    mod policy;
+    mod serve;
+}
 mod conformance;
+mod crash;
 mod fixtures;
+mod reload;
 mod routes {
     mod access {
         mod v1 {

@@ -16,6 +16,8 @@
 
 mod binary;
 mod cli;
+mod database;
+pub mod files;
 mod http;
 mod pack;
 mod process;
@@ -27,6 +29,7 @@ mod wait;
 
 pub use binary::{binary, repository};
 pub use cli::{Cli, Ran};
+pub use database::execute_sql;
 pub use http::{Answer, Client, Request};
 pub use pack::Pack;
 pub use process::Process;

@@ -1,7 +1,8 @@
 //! A pack as the test writes it: a name and its files.
 
-use std::fs;
 use std::path::Path;
+
+use crate::files::write;
 
 /// A pack's files, to be written under a policies folder.
 #[derive(Clone, Debug)]
@@ -61,9 +62,4 @@ impl Pack {
             write(&folder.join(path), content);
         }
     }
-}
-
-fn write(path: &Path, content: &str) {
-    fs::create_dir_all(path.parent().expect("a file has a folder")).expect("the folder can be made");
-    fs::write(path, content).expect("the file can be written");
 }

@@ -79,7 +79,7 @@ impl Builder {
         let policies = folder.path().join("policies");
         std::fs::create_dir(&policies).expect("a folder for the policies");
         if self.repository_policies {
-            copy(&crate::repository().join("policies"), &policies);
+            crate::files::copy(&crate::repository().join("policies"), &policies);
         }
         for pack in &self.packs {
             pack.write(&policies);
@@ -209,17 +209,4 @@ fn spawn(builder: &Builder, folder: &Path, data: &Path) -> (Process, Client) {
     }
     let client = Client::new(&base.unwrap_or_default(), key.as_deref());
     (process, client)
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("the folder can be made");
-    for entry in std::fs::read_dir(from).expect("the folder can be read") {
-        let entry = entry.expect("the folder can be read");
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).expect("the file can be copied");
-        }
-    }
 }
