@@ -24,6 +24,8 @@ mod cli {
 mod conformance;
 mod crash;
 mod fixtures;
+mod hostile;
+mod readme;
 mod reload;
 mod routes {
     mod access {
