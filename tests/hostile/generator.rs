@@ -80,7 +80,7 @@ impl<'a> Generator<'a> {
             "number" => json!(i64::try_from(random.below(2_000_000)).unwrap_or(0) as f64 / 100.0),
             "boolean" => json!(random.one_in(2)),
             "null" => Value::Null,
-            _ => free(name, random, level),
+            _ => free(random, level),
         }
     }
 
@@ -103,7 +103,7 @@ impl<'a> Generator<'a> {
             let value = if rest.is_object() {
                 self.at(rest, &name, random, level + 1)
             } else {
-                free(&name, random, level + 1)
+                free(random, level + 1)
             };
             made.insert(name, value);
         }
@@ -173,7 +173,7 @@ fn string(schema: &Value, name: &str, random: &mut XorShift) -> Value {
 }
 
 /// Any value, for a place that takes any.
-pub(super) fn free(name: &str, random: &mut XorShift, level: usize) -> Value {
+pub(super) fn free(random: &mut XorShift, level: usize) -> Value {
     match random.below(if level < LEVELS { 9 } else { 6 }) {
         0 => json!(random.next_u64().cast_signed()),
         1 => json!(random.one_in(2)),
@@ -181,9 +181,9 @@ pub(super) fn free(name: &str, random: &mut XorShift, level: usize) -> Value {
         3 => json!(word(random)),
         4 => Value::Null,
         5 => json!(u64::MAX),
-        6 => (0..random.below(4)).map(|_| free(name, random, level + 1)).collect(),
+        6 => (0..random.below(4)).map(|_| free(random, level + 1)).collect(),
         _ => (0..random.below(4))
-            .map(|_| (word(random), free(name, random, level + 1)))
+            .map(|_| (word(random), free(random, level + 1)))
             .collect::<Map<_, _>>()
             .into(),
     }

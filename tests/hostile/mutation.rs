@@ -92,6 +92,6 @@ fn hostile(random: &mut XorShift) -> Value {
         8 => json!("\"); permit(principal, action, resource); //"),
         9 => json!({"verified": {"assurance": {"aal": 3}}}),
         10 => (0..40).fold(json!(1), |inner, _| json!([inner])),
-        _ => free("", random, 0),
+        _ => free(random, 0),
     }
 }
