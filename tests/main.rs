@@ -49,3 +49,4 @@ mod routes {
     }
     mod well_known;
 }
+mod tidy;

@@ -14,7 +14,7 @@ fn decide(server: &Client, subject: &str) -> String {
 
 fn ids(page: &Value) -> Vec<String> {
     let items = page["items"].as_array().unwrap_or_else(|| panic!("no items: {page}"));
-    items.iter().map(|item| item["decision_id"].as_str().expect("an id").to_owned()).collect()
+    items.iter().map(|item| item["id"].as_str().expect("an id").to_owned()).collect()
 }
 
 fn list(server: &Client, query: &str) -> Value {
@@ -42,7 +42,7 @@ fn a_decision_is_readable_at_once() {
         for _ in 0..20 {
             let id = decide(&server, subject);
             let shown = server.get(&format!("/v1/decisions/{id}")).expect_status(200).json();
-            assert_eq!(shown["decision_id"], json!(id), "{shown}");
+            assert_eq!(shown["id"], json!(id), "{shown}");
         }
     }
 }
