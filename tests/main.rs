@@ -1,2 +1,52 @@
-//! The tests of the project.
+//! The tests of the running server. A test of a route stands where the route's path says; its
+//! name is a sentence. A server is shared by tests that only ask, and owned by one that edits.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "this is a test: what fails here is the test"
+)]
+#![allow(clippy::disallowed_methods, reason = "a test stands outside the program, in real time")]
+
+mod assertions;
+mod audit;
+mod callers;
+mod cli {
+    mod decide;
+    mod init;
+    mod key;
+    mod policy;
+    mod serve;
+}
+mod conformance;
+mod crash;
+mod fixtures;
+mod hostile;
+mod readme;
+mod reload;
+mod routes {
+    mod access {
+        mod v1 {
+            mod batch_errors;
+            mod evaluation;
+            mod evaluation_errors;
+            mod evaluations;
+        }
+    }
+    mod healthz;
+    mod metrics;
+    mod openapi;
+    mod readyz;
+    mod v1 {
+        mod decide;
+        mod decisions;
+        mod policies {
+            mod simulate;
+        }
+    }
+    mod well_known;
+}
 mod tidy;

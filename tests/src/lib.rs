@@ -1,1 +1,40 @@
-//! The harness.
+//! The harness: a real server, a real command line and a plain HTTP client for the tests.
+//!
+//! Promises: every test talks to the program that users run, by its arguments, its files and
+//! its sockets; a server never outlives the test process. Must never: link the engine, so
+//! that no test can pass through a door that users do not have.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test stands outside the program: it has a real clock, a real environment and real sockets"
+)]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a harness that can't go on fails the test that uses it"
+)]
+
+mod binary;
+mod cli;
+mod database;
+pub mod files;
+mod http;
+mod pack;
+mod process;
+mod random;
+mod raw;
+mod server;
+mod switch;
+mod wait;
+
+pub use binary::{binary, repository};
+pub use cli::{Cli, Ran};
+pub use database::execute_sql;
+pub use http::{Answer, Client, Request};
+pub use pack::Pack;
+pub use process::Process;
+pub use random::XorShift;
+pub use raw::{RawAnswer, raw, raw_slowly};
+pub use server::{Builder, Server};
+pub use switch::{conformance, soak};
+pub use wait::eventually;

@@ -1,0 +1,83 @@
+//! `portcullis decide -f FILE`: one decision without a server.
+
+use portcullis_tests::files::write;
+use portcullis_tests::{Cli, Ran};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::fixtures::{properties, question, records};
+
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    records().write(&folder.path().join("policies"));
+    folder
+}
+
+fn decide(folder: &TempDir, request: &str, further: &[&str]) -> Ran {
+    let file = folder.path().join("request.json");
+    write(&file, request);
+    let mut arguments = vec!["decide"];
+    arguments.extend(further);
+    Cli::new(arguments)
+        .path("-f", &file)
+        .path("--policies", &folder.path().join("policies"))
+        .current_dir(folder.path())
+        .run()
+}
+
+fn answer(ran: &Ran) -> Value {
+    serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {}{}", ran.stdout, ran.stderr))
+}
+
+#[test]
+fn it_gives_the_answer_of_the_server() {
+    let folder = folder();
+    let allowed = answer(&decide(&folder, &question("alice", "read", "record-1").to_string(), &[]));
+    assert_eq!((&allowed["decision"], &allowed["outcome"]), (&json!(true), &json!("allow")));
+    assert_eq!(allowed["reasons"], json!(["alice-and-bob-read"]));
+    let denied = answer(&decide(&folder, &question("mallory", "read", "record-1").to_string(), &[]));
+    assert_eq!((&denied["decision"], &denied["reasons"]), (&json!(false), &json!(["no_permit"])));
+}
+
+#[test]
+fn it_names_the_pack_as_the_server_does() {
+    let folder = folder();
+    properties("fill").write(&folder.path().join("policies"));
+    let asked = question("alice", "read", "record-1").to_string();
+    assert_eq!(answer(&decide(&folder, &asked, &["--pack", "records"]))["decision"], json!(true));
+    assert_eq!(answer(&decide(&folder, &asked, &["--pack", "fill"]))["decision"], json!(false));
+    assert_eq!(answer(&decide(&folder, &asked, &[]))["reasons"], json!(["no_pack"]));
+}
+
+#[test]
+fn a_request_that_the_server_would_refuse_is_refused() {
+    let folder = folder();
+    let mut verified = question("alice", "read", "record-1");
+    verified["context"] = json!({"verified": {}});
+    for request in ["", "{", "[]", "{\"subject\": 1}", &verified.to_string()] {
+        let ran = decide(&folder, request, &[]);
+        assert_ne!(ran.status, 0, "{request}: {}", ran.output());
+        assert!(!ran.stdout.contains("\"decision\":true"), "{}", ran.stdout);
+        assert!(!ran.stderr.is_empty() && !ran.stderr.contains("panicked"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn policies_that_do_not_load_are_an_error() {
+    let folder = folder();
+    write(&folder.path().join("policies/records/policies.cedar"), "permit(");
+    let ran = decide(&folder, &question("alice", "read", "record-1").to_string(), &[]);
+    assert_ne!(ran.status, 0, "{}", ran.output());
+    assert!(ran.stderr.contains("policies.cedar"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let folder = folder();
+    let ran = Cli::new(["decide", "-f", "absent.json"])
+        .path("--policies", &folder.path().join("policies"))
+        .current_dir(folder.path())
+        .run();
+    assert_ne!(ran.status, 0);
+    assert!(ran.stderr.contains("absent.json"), "{}", ran.stderr);
+}
