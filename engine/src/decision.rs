@@ -44,8 +44,10 @@ pub struct Question {
     pub laid_over: Vec<Arc<Entity>>,
     /// What of the context Cedar can't say.
     pub context_left_out: Vec<Path>,
-    /// What of the properties Cedar can't say.
-    pub properties_left_out: Vec<Path>,
+    /// What of the subject's properties Cedar can't say.
+    pub subject_left_out: Vec<Path>,
+    /// What of the resource's properties Cedar can't say.
+    pub resource_left_out: Vec<Path>,
 }
 
 /// What each policy said; [`combine`] makes one answer of it.
@@ -76,7 +78,7 @@ pub fn evaluate(rules: &Rules, entities: &EntityStore, question: &Question) -> F
     let principal = found(slice.entity(&question.principal));
     let resource = found(slice.entity(&question.resource));
     let evaluator = Evaluator::new(question.to_request(), &slice, Extensions::all_available());
-    let left_out = !question.context_left_out.is_empty() || !question.properties_left_out.is_empty();
+    let left_out = question.has_left_out();
     for place in &plan.rules {
         let Some(rule) = rules.all.get(*place) else { continue };
         let in_scope = scope_matches(&rule.principal, &question.principal, principal)
@@ -126,20 +128,32 @@ impl Question {
         )
     }
 
-    fn misses_what(&self, reach: &reach::Reach) -> bool {
-        self.context_left_out.iter().any(|path| reach.reads_context(path))
-            || self.properties_left_out.iter().any(|path| reach.reads_entity(path))
+    fn has_left_out(&self) -> bool {
+        let all = [&self.context_left_out, &self.subject_left_out, &self.resource_left_out];
+        all.into_iter().any(|paths| !paths.is_empty())
     }
 
-    /// The JSON pointers (RFC 6901) of what was left out, from `/context` and `/properties`.
+    fn misses_what(&self, reach: &reach::Reach) -> bool {
+        let mut properties = self.subject_left_out.iter().chain(&self.resource_left_out);
+        self.context_left_out.iter().any(|path| reach.reads_context(path))
+            || properties.any(|path| reach.reads_entity(path))
+    }
+
+    /// The JSON pointers (RFC 6901) of what was left out, within the request.
     pub fn left_out_pointers(&self) -> Vec<String> {
+        let roots = [
+            ("/context", &self.context_left_out),
+            ("/subject/properties", &self.subject_left_out),
+            ("/resource/properties", &self.resource_left_out),
+        ];
         let pointer = |root: &str, path: &Path| {
             let escaped = path.iter().map(|name| format!("/{}", name.replace('~', "~0").replace('/', "~1")));
             std::iter::once(root.to_owned()).chain(escaped).collect::<String>()
         };
-        let context = self.context_left_out.iter().map(|path| pointer("/context", path));
-        let properties = self.properties_left_out.iter().map(|path| pointer("/properties", path));
-        context.chain(properties).collect()
+        roots
+            .into_iter()
+            .flat_map(|(root, paths)| paths.iter().map(move |path| pointer(root, path)))
+            .collect()
     }
 }
 

@@ -19,6 +19,7 @@ mod caller;
 mod cursor;
 mod decide;
 mod decisions;
+mod drain;
 mod error;
 mod health;
 pub mod listen;

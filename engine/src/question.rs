@@ -72,6 +72,14 @@ pub enum QuestionError {
     /// The context carries what only Portcullis may say.
     #[error("`context.verified` is reserved: it holds what Portcullis itself has found out")]
     VerifiedReserved,
+    /// A key stands in an object twice: readers would differ on which counts.
+    #[error("`{place}` is not valid: {detail}")]
+    DuplicateKey {
+        /// Which field.
+        place: &'static str,
+        /// Which key.
+        detail: String,
+    },
     /// Properties or context are not what they should be.
     #[error("`{place}` is not valid: {detail}")]
     Malformed {
@@ -137,8 +145,6 @@ impl Assertions {
             let stored = same.as_ref().or_else(|| pack.entities.get(&resource));
             laid_over.extend(lay_over(stored, &resource, &self.resource.record, settings.resource));
         }
-        let mut properties_left_out = self.subject.left_out;
-        properties_left_out.extend(self.resource.left_out);
         Some(Question {
             principal,
             action: pack.action(&asked.action.name),
@@ -146,16 +152,20 @@ impl Assertions {
             context: Arc::new(self.context.record),
             laid_over,
             context_left_out: self.context.left_out,
-            properties_left_out,
+            subject_left_out: self.subject.left_out,
+            resource_left_out: self.resource.left_out,
         })
     }
 }
 
 fn assertions(text: Option<&RawValue>, place: &'static str) -> Result<Object, QuestionError> {
-    match text {
-        None => Ok(Object::default()),
-        Some(text) => {
-            parse_object(text).map_err(|error| QuestionError::Malformed { place, detail: error.to_string() })
+    let Some(text) = text else { return Ok(Object::default()) };
+    parse_object(text).map_err(|error| {
+        let detail = error.to_string();
+        if error.is_duplicate() {
+            QuestionError::DuplicateKey { place, detail }
+        } else {
+            QuestionError::Malformed { place, detail }
         }
-    }
+    })
 }

@@ -78,14 +78,17 @@ impl Rng for SystemRng {
     }
 }
 
-/// A UUIDv7 (RFC 9562 §5.7): 48 bits of milliseconds, then random bits.
+/// A UUIDv7 (RFC 9562 §5.7): 48 bits of milliseconds, 12 bits of their fraction (§6.2, method 3), then random bits.
 pub fn uuid_v7(now: Timestamp, random: [u8; 16]) -> [u8; 16] {
     let millis = u64::try_from(now.as_millis()).unwrap_or(0).to_be_bytes();
     let mut id = random;
     for (to, from) in id.iter_mut().zip(millis.iter().skip(2)) {
         *to = *from;
     }
-    id[6] = (id[6] & 0x0f) | 0x70;
+    let fraction = now.0.rem_euclid(1_000) * 4_096 / 1_000;
+    let [.., high, low] = fraction.to_be_bytes();
+    id[6] = (high & 0x0f) | 0x70;
+    id[7] = low;
     id[8] = (id[8] & 0x3f) | 0x80;
     id
 }
@@ -117,7 +120,7 @@ mod tests {
     fn ids_sort_by_time_and_carry_version_and_variant() {
         let rng = SystemRng::new();
         let early = new_id("dec_", Timestamp(1_000_000), &rng).unwrap();
-        let late = new_id("dec_", Timestamp(2_000_000), &rng).unwrap();
+        let late = new_id("dec_", Timestamp(1_000_001), &rng).unwrap();
         assert!(early < late);
         assert_eq!(early.len(), 36);
         assert_eq!(early.as_bytes()[16], b'7');

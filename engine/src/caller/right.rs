@@ -100,7 +100,8 @@ pub fn decide(pack: &Pack, caller: &Caller, right: Right, on: RightOn<'_>) -> Co
         context: Arc::default(),
         laid_over: laid_over.into_iter().flatten().collect(),
         context_left_out: Vec::new(),
-        properties_left_out: Vec::new(),
+        subject_left_out: Vec::new(),
+        resource_left_out: Vec::new(),
     };
     let findings = evaluate(&pack.rules, &pack.entities, &question);
     combine(&pack.rules, &findings, pack.settings.on_policy_error, &|_| false)

@@ -48,6 +48,15 @@ impl Object {
 #[error("{0}")]
 pub struct ValueError(String);
 
+impl ValueError {
+    /// Whether a key stands in an object twice.
+    pub fn is_duplicate(&self) -> bool {
+        self.0.starts_with(DUPLICATE)
+    }
+}
+
+const DUPLICATE: &str = "duplicate key";
+
 /// Reads a JSON object.
 ///
 /// # Errors
@@ -98,7 +107,7 @@ impl<'de> Visitor<'de> for ObjectReader<'_> {
         while let Some(name) = members.next_key::<Cow<'de, str>>()? {
             let name = SmolStr::new(name);
             if record.contains_key(&name) || absent.contains(&name) {
-                return Err(M::Error::custom(format_args!("duplicate key `{name}`")));
+                return Err(M::Error::custom(format_args!("{DUPLICATE} `{name}`")));
             }
             let raw: &RawValue = members.next_value()?;
             self.path.push(name.clone());

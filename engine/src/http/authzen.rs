@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::batch::{Options, Parts, Reader, read_items};
-use super::body::JsonBody;
+use super::body::{JsonBody, parse};
 use super::caller::Authenticated;
 use super::error::{ApiError, AuthzenError};
 use crate::app::App;
@@ -25,15 +25,15 @@ use crate::record::Via;
 pub(super) struct EvaluationsRequest<'a> {
     /// The default subject.
     #[serde(borrow, default)]
-    #[schema(value_type = Option<crate::question::Party>)]
+    #[schema(value_type = crate::question::Party)]
     subject: Option<&'a RawValue>,
     /// The default action.
     #[serde(borrow, default)]
-    #[schema(value_type = Option<crate::question::Act>)]
+    #[schema(value_type = crate::question::Act)]
     action: Option<&'a RawValue>,
     /// The default resource.
     #[serde(borrow, default)]
-    #[schema(value_type = Option<crate::question::Party>)]
+    #[schema(value_type = crate::question::Party)]
     resource: Option<&'a RawValue>,
     /// The default context.
     #[serde(borrow, default)]
@@ -41,7 +41,7 @@ pub(super) struct EvaluationsRequest<'a> {
     context: Option<&'a RawValue>,
     /// The items; none, or an empty list, is a single evaluation.
     #[serde(borrow, default)]
-    #[schema(value_type = Option<Vec<EvaluationItem>>)]
+    #[schema(value_type = Vec<EvaluationItem>, min_items = 1)]
     evaluations: Option<Vec<&'a RawValue>>,
     /// When the list ends.
     #[serde(default, deserialize_with = "object::optional")]
@@ -143,8 +143,7 @@ pub(super) async fn evaluate_batch(
     let (parts, body) = request.into_parts();
     let who = Authenticated::of(&app, &parts).await?;
     let body = JsonBody::read(&app, &parts, body).await?;
-    let batch: EvaluationsRequest<'_> =
-        object::parse(body.text()).map_err(|error| ApiError::from_json(&error))?;
+    let batch: EvaluationsRequest<'_> = body.parse()?;
     let Some(items) = batch.evaluations.as_ref().filter(|items| !items.is_empty()) else {
         return Ok(single(&evaluate_text(&app, &who, pack(&path), body.text()).await?));
     };
@@ -170,7 +169,7 @@ async fn evaluate_text(
     pack: Option<&str>,
     text: &str,
 ) -> Result<Answer, ApiError> {
-    let asked: Asked<'_> = object::parse(text).map_err(|error| ApiError::from_json(&error))?;
+    let asked: Asked<'_> = parse(text)?;
     let mut by = who.circumstances(Via::Authzen);
     by.pack = pack;
     Ok(evaluation::evaluate(app, &by, asked).await?)

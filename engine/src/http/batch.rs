@@ -44,8 +44,11 @@ pub(super) fn read_items<'a, R: Reader>(
     limits: Limits,
 ) -> Result<Vec<Item<'a>>, ApiError> {
     if items.len() > limits.batch_items {
-        let message =
-            format!("a batch has at most {} items, this one has {}", limits.batch_items, items.len());
+        let message = format!(
+            "a batch has at most {} items (`limits.batch_items`), this one has {}",
+            limits.batch_items,
+            items.len()
+        );
         return Err(ApiError::BatchTooLarge(message));
     }
     let named = [
@@ -75,8 +78,10 @@ pub(super) fn read_items<'a, R: Reader>(
         };
         bytes += size(parts.subject) + size(parts.action) + size(parts.resource) + size(parts.context);
         if bytes > limits.batch_bytes {
-            let message =
-                format!("with its defaults laid in, the batch is larger than {} bytes", limits.batch_bytes);
+            let message = format!(
+                "with its defaults laid in, the batch is larger than {} bytes (`limits.batch_bytes`)",
+                limits.batch_bytes
+            );
             return Err(ApiError::BatchTooLarge(message));
         }
         read.push(parts.read::<R>().map_err(|_| ()));
@@ -95,7 +100,9 @@ impl<'a> Parts<'a> {
             move |error: serde_json::Error| {
                 let error = error.to_string();
                 let words = error.split(" at line ").next().unwrap_or_default().to_owned();
-                ApiError::InvalidRequest(format!("`{name}` is not valid: {words}"))
+                let said = format!("`{name}` is not valid: {words}");
+                let twice = words.starts_with("duplicate field");
+                if twice { ApiError::MalformedJson(said) } else { ApiError::InvalidRequest(said) }
             }
         };
         let subject = R::party(self.subject.ok_or_else(|| missing("subject"))?).map_err(within("subject"))?;

@@ -6,9 +6,12 @@ use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::error::ApiError;
 use crate::app::App;
+use crate::object;
 
 /// A body that is text, small enough, and not nested too deep.
 pub(super) struct JsonBody(Bytes);
@@ -18,6 +21,14 @@ impl JsonBody {
     pub(super) fn text(&self) -> &str {
         // Checked when it was read.
         std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The text as an object of some form.
+    ///
+    /// # Errors
+    /// When it is no JSON, or of another form; the field is named.
+    pub(super) fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, ApiError> {
+        parse(self.text())
     }
 
     /// Reads a request's body.
@@ -51,6 +62,33 @@ impl JsonBody {
             return Err(ApiError::NestingTooDeep(limits.nesting));
         }
         Ok(Self(bytes))
+    }
+}
+
+/// Reads text that is an object of some form.
+///
+/// # Errors
+/// When it is no JSON, or of another form; the field is named.
+pub(super) fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, ApiError> {
+    object::parse(text).map_err(|error| diagnose::<T>(text, &error))
+}
+
+/// What is wrong, at the cost of reading again: whether it is JSON at all, and which field does not fit.
+fn diagnose<'a, T: Deserialize<'a>>(text: &'a str, error: &serde_json::Error) -> ApiError {
+    if let Err(syntax) = serde_json::from_str::<IgnoredAny>(text) {
+        return ApiError::MalformedJson(syntax.to_string());
+    }
+    let mut track = serde_path_to_error::Track::new();
+    let mut json = serde_json::Deserializer::from_str(text);
+    let tracked = serde_path_to_error::Deserializer::new(&mut json, &mut track);
+    let read: Result<T, _> = object::only(tracked);
+    let path = track.path().to_string();
+    match read {
+        Err(error) if error.to_string().starts_with("duplicate field") => {
+            ApiError::MalformedJson(error.to_string())
+        }
+        Err(error) if path != "." => ApiError::InvalidRequest(format!("`{path}`: {error}")),
+        _ => ApiError::InvalidRequest(error.to_string()),
     }
 }
 

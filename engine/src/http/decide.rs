@@ -65,7 +65,7 @@ pub(super) struct DecideRequest<'a> {
     explain: Option<bool>,
     /// Items of a batch.
     #[serde(borrow, default)]
-    #[schema(value_type = Option<Vec<DecideItem>>)]
+    #[schema(value_type = Vec<DecideItem>, min_items = 1)]
     evaluations: Option<Vec<&'a RawValue>>,
     /// When a batch ends.
     #[serde(default, deserialize_with = "object::optional")]
@@ -216,8 +216,7 @@ pub(super) async fn decide(State(app): State<Arc<App>>, request: Request) -> Res
     let (parts, body) = request.into_parts();
     let who = Authenticated::of(&app, &parts).await?;
     let body = JsonBody::read(&app, &parts, body).await?;
-    let request: DecideRequest<'_> =
-        object::parse(body.text()).map_err(|error| ApiError::from_json(&error))?;
+    let request: DecideRequest<'_> = body.parse()?;
     request.check(&app)?;
     let mut by = who.circumstances(Via::Decide);
     by.pack = request.pack.as_deref();
@@ -289,7 +288,6 @@ pub mod offline {
 
     use super::{DecideRequest, Parts, Strict};
     use crate::http::error::ApiError;
-    use crate::object;
     use crate::question::Asked;
 
     /// A single question in the form of `POST /v1/decide`.
@@ -313,8 +311,7 @@ pub mod offline {
         }
 
         fn parse(text: &'a str) -> Result<Self, ApiError> {
-            let request: DecideRequest<'a> =
-                object::parse(text).map_err(|error| ApiError::from_json(&error))?;
+            let request: DecideRequest<'a> = crate::http::body::parse(text)?;
             request.check_form()?;
             if request.evaluations.is_some() {
                 return Err(ApiError::InvalidRequest(

@@ -174,8 +174,10 @@ pub(super) struct DecisionsResponse {
 #[into_params(parameter_in = Query)]
 pub(super) struct DecisionsQuery {
     /// Not before (RFC 3339).
+    #[param(format = DateTime)]
     from: Option<String>,
     /// Before (RFC 3339).
+    #[param(format = DateTime)]
     to: Option<String>,
     /// `allow` or `deny`.
     outcome: Option<crate::decision::Verdict>,

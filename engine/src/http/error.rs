@@ -16,7 +16,7 @@ pub(super) enum ApiError {
     MalformedJson(String),
     #[error("{0}")]
     InvalidRequest(String),
-    #[error("the body has more than {0} levels of objects and arrays")]
+    #[error("the body has more than {0} levels of objects and arrays (`limits.nesting`)")]
     NestingTooDeep(usize),
     #[error("`context.verified` is reserved: it holds what Portcullis itself has found out")]
     VerifiedReserved,
@@ -42,7 +42,7 @@ pub(super) enum ApiError {
     RequestTimeout,
     #[error("this node is at revision {at}, and the request wants {wanted}")]
     RevisionNotReached { at: u64, wanted: u64 },
-    #[error("the body is larger than {0} bytes")]
+    #[error("the body is larger than {0} bytes (`limits.body_bytes`)")]
     BodyTooLarge(usize),
     #[error("{0}")]
     BatchTooLarge(String),
@@ -100,21 +100,13 @@ impl ApiError {
             Self::Defect => "defect",
         }
     }
-
-    /// What serde says of a body: no JSON at all, or JSON of another form.
-    pub(super) fn from_json(error: &serde_json::Error) -> Self {
-        use serde_json::error::Category;
-        match error.classify() {
-            Category::Data => Self::InvalidRequest(error.to_string()),
-            Category::Io | Category::Syntax | Category::Eof => Self::MalformedJson(error.to_string()),
-        }
-    }
 }
 
 impl From<QuestionError> for ApiError {
     fn from(error: QuestionError) -> Self {
         match error {
             QuestionError::VerifiedReserved => Self::VerifiedReserved,
+            QuestionError::DuplicateKey { .. } => Self::MalformedJson(error.to_string()),
             QuestionError::Malformed { .. } => Self::InvalidRequest(error.to_string()),
         }
     }

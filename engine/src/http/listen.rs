@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 use super::caller::REQUEST_ID;
+use super::drain::Draining;
 use super::error::ApiError;
 use super::tls::{Certificates, TlsError};
 use crate::app::App;
@@ -147,7 +148,7 @@ fn builder(app: &App) -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
         .max_buf_size(HEADER_BYTES)
-        .half_close(false)
+        .half_close(true)
         .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(Some(Duration::from_secs(30)))
@@ -213,7 +214,7 @@ async fn answer(
     let started = app.clock.monotonic();
     let request_id = request.headers().get(REQUEST_ID).cloned();
     request.extensions_mut().insert(Peer(peer));
-    let answering = AssertUnwindSafe(routes.oneshot(request.map(Body::new)));
+    let answering = AssertUnwindSafe(routes.oneshot(request.map(|body| Body::new(Draining::new(body)))));
     let mut response = match CatchPanic(answering).await {
         Ok(Ok(response)) => response,
         Ok(Err(never)) => match never {},

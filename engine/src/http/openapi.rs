@@ -7,6 +7,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{OneOf, Ref, RefOr, Schema};
 
 use super::caller::Authenticated;
 use super::error::{ApiError, ProblemBody};
@@ -33,7 +34,7 @@ use crate::caller::Right;
         evaluate_in_pack,
         evaluate_batch_in_pack,
     ),
-    modifiers(&CallerKey),
+    modifiers(&CallerKey, &SingleOrBatch),
     security(("caller_key" = []))
 )]
 struct Description;
@@ -44,6 +45,31 @@ impl utoipa::Modify for CallerKey {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
         openapi.components.get_or_insert_default().add_security_scheme("caller_key", scheme);
+    }
+}
+
+/// A body that is one question or a list of them is described as either: what each requires differs.
+struct SingleOrBatch;
+
+impl utoipa::Modify for SingleOrBatch {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let schemas = &mut openapi.components.get_or_insert_default().schemas;
+        for name in ["DecideRequest", "EvaluationsRequest"] {
+            let Some(RefOr::T(Schema::Object(whole))) = schemas.remove(name) else { continue };
+            let required = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+            let (mut single, mut batch) = (whole.clone(), whole);
+            single.required = required(&["subject", "action", "resource"]);
+            single.properties.remove("evaluations");
+            single.properties.remove("options");
+            batch.required = required(&["evaluations"]);
+            let mut either = OneOf::new();
+            for (part, schema) in [("Single", single), ("Batch", batch)] {
+                let part = format!("{name}{part}");
+                either.items.push(Ref::from_schema_name(&part).into());
+                schemas.insert(part, RefOr::T(Schema::Object(schema)));
+            }
+            schemas.insert(name.to_owned(), RefOr::T(Schema::OneOf(either)));
+        }
     }
 }
 

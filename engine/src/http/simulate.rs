@@ -11,7 +11,6 @@ use super::caller::Authenticated;
 use super::error::{ApiError, ProblemBody};
 use crate::app::App;
 use crate::caller::Right;
-use crate::object;
 use crate::policy::bounds::on_deep_stack;
 use crate::policy::simulate::{Simulation, SimulationResult, simulate};
 
@@ -33,10 +32,12 @@ pub(super) async fn simulate_policies(
     let who = Authenticated::of(&app, &parts).await?;
     who.may(&app, Right::Simulate).await?;
     let body = JsonBody::read(&app, &parts, body).await?;
-    let simulation: Simulation = object::parse(body.text()).map_err(|error| ApiError::from_json(&error))?;
+    let simulation: Simulation = body.parse()?;
     let limit = app.config.limits.batch_items;
     if simulation.requests.len() > limit {
-        return Err(ApiError::BatchTooLarge(format!("a simulation has at most {limit} requests")));
+        return Err(ApiError::BatchTooLarge(format!(
+            "a simulation has at most {limit} requests (`limits.batch_items`)"
+        )));
     }
     let _room = ROOM.acquire().await.map_err(|_| ApiError::Unavailable)?;
     let judged = tokio::task::spawn_blocking(move || on_deep_stack(move || simulate(&simulation))).await;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use cedar_policy::{Entities, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use cedar_policy::{Entities, PolicyId, PolicySet, Schema, ValidationMode, ValidationWarning, Validator};
 use cedar_policy_core::ast::Policy;
 
 use super::bounds;
@@ -179,9 +179,17 @@ pub fn validate(policies: &[Sourced], schema: &Schema, texts: &HashMap<Arc<str>,
         }
         problem
     };
-    let errors = result.validation_errors().map(|error| problem(error.policy_id(), error)).collect();
-    let warnings =
-        result.validation_warnings().map(|warning| problem(warning.policy_id(), warning)).collect();
+    let mut errors: Vec<Problem> =
+        result.validation_errors().map(|error| problem(error.policy_id(), error)).collect();
+    let mut warnings = Vec::new();
+    for warning in result.validation_warnings() {
+        let problem = problem(warning.policy_id(), warning);
+        // A policy that no action of the schema fits can never apply: its author meant another one.
+        match warning {
+            ValidationWarning::InvalidActionApplication(_) => errors.push(problem),
+            _ => warnings.push(problem),
+        }
+    }
     [errors, warnings]
 }
 

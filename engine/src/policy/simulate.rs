@@ -221,7 +221,8 @@ impl World {
             context,
             laid_over: Vec::new(),
             context_left_out: Vec::new(),
-            properties_left_out: Vec::new(),
+            subject_left_out: Vec::new(),
+            resource_left_out: Vec::new(),
         })
     }
 }

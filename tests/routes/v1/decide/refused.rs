@@ -106,7 +106,8 @@ fn what_is_not_json_is_refused() {
         let answer = native().post_bytes(PATH, body).expect_status(400);
         assert_eq!(answer.problem(), "malformed_json", "{body}");
     }
-    for body in [&b"{\"subject\": \"\xff\"}"[..], b"\xff\xfe{\0}\0", b"\xc0\x80", b"{\"a\": \"\\ud800\"}"] {
+    for body in [&b"{\"subject\": \"\xff\"}"[..], b"\xff\xfe{\0}\0", b"\xc0\x80", b"{\"pack\": \"\\ud800\"}"]
+    {
         let answer = native().post_bytes(PATH, body).expect_status(400);
         assert_eq!(answer.problem(), "malformed_json", "{body:?}");
     }
