@@ -71,12 +71,23 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the server at `base` (`http://…`), with a key or without.
+    /// A client of the server at `base` (`http://…`), with a key or without. Each request has a
+    /// connection of its own, so that no test meets what another left behind.
     pub fn new(base: &str, key: Option<&str>) -> Self {
+        Self::with_idle_connections(base, key, 0)
+    }
+
+    /// The same on one connection that is kept alive, as an application does it.
+    pub fn keeping_alive(base: &str, key: Option<&str>) -> Self {
+        Self::with_idle_connections(base, key, 1)
+    }
+
+    fn with_idle_connections(base: &str, key: Option<&str>, idle: usize) -> Self {
         let agent = ureq::Agent::new_with_config(
             ureq::Agent::config_builder()
                 .http_status_as_error(false)
                 .max_redirects(0)
+                .max_idle_connections(idle)
                 .proxy(None)
                 .timeout_global(Some(Duration::from_secs(60)))
                 .build(),

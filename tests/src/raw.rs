@@ -26,13 +26,23 @@ impl RawAnswer {
     }
 }
 
-/// Sends `bytes` to the server at `base` as they are, ends the sending side, and reads what comes.
+/// Sends `bytes` to the server at `base` as they are, and reads what comes until it closes.
 ///
 /// # Panics
 /// When no connection can be made.
 pub fn raw(base: &str, bytes: &[u8]) -> RawAnswer {
     let mut stream = connect(base);
     // The server may close before it has read everything; what it answered is still there.
+    stream.write_all(bytes).ok();
+    read(stream)
+}
+
+/// The same, where nothing follows: the sending side ends.
+///
+/// # Panics
+/// When no connection can be made.
+pub fn raw_cut(base: &str, bytes: &[u8]) -> RawAnswer {
+    let mut stream = connect(base);
     stream.write_all(bytes).ok();
     stream.shutdown(Shutdown::Write).ok();
     read(stream)
