@@ -54,31 +54,18 @@ fn send(path: &str, key: Option<&str>, body: &[u8]) -> Answer {
     server().with_key(key).post_bytes(path, body)
 }
 
-/// Sends it by hand, since a server that refuses a body does not read it to its end.
-fn send_by_hand(path: &str, key: Option<&str>, body: &[u8]) -> (u16, String) {
-    let key = key.map(|key| format!("Authorization: Bearer {key}\r\n")).unwrap_or_default();
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: x\r\n{key}Content-Type: application/json\r\n\
-         Connection: close\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    let answer = portcullis_tests::raw(server().base(), &[head.as_bytes(), body].concat());
-    let status = answer.status().unwrap_or_else(|| panic!("{path}: no answer: {}", answer.text()));
-    (status, answer.text())
-}
-
 /// Sends it to every route that takes a body, with the key and without.
 #[track_caller]
 fn everywhere(body: &[u8], expected: &[u16]) {
     let short = String::from_utf8_lossy(&body[..body.len().min(80)]).into_owned();
     for path in POSTS {
-        let (status, text) = send_by_hand(path, server().key(), body);
-        assert!(expected.contains(&status), "{path}: {text}: {short}");
-        assert!(!text.contains("\"decision\":true"), "{path} allowed: {short}");
-        let (status, text) = send_by_hand(path, None, body);
-        assert!([401, 413].contains(&status), "{path} without a key: {text}: {short}");
-        let (status, text) = send_by_hand(path, Some("pcc_x'"), body);
-        assert!([401, 413].contains(&status), "{path}, a bad key: {text}: {short}");
+        let answer = server().post_refusable(path, body);
+        assert!(expected.contains(&answer.status), "{path}: {} {}: {short}", answer.status, answer.text());
+        assert!(!answer.text().contains("\"decision\":true"), "{path} allowed: {short}");
+        for key in [None, Some("pcc_x'")] {
+            let answer = server().with_key(key).post_refusable(path, body);
+            assert!([401, 413].contains(&answer.status), "{path}, key {key:?}: {}: {short}", answer.text());
+        }
     }
 }
 

@@ -130,6 +130,22 @@ impl Client {
         self.post_bytes(path, body.to_string().into_bytes())
     }
 
+    /// `POST path` with a body that may be refused unread: the answer comes, and the connection
+    /// ends, while the body is still being sent, which a common client takes for a failure.
+    ///
+    /// # Panics
+    /// When no answer comes.
+    pub fn post_refusable(&self, path: &str, body: &[u8]) -> Answer {
+        let key = self.key.as_ref().map(|key| format!("Authorization: Bearer {key}\r\n")).unwrap_or_default();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\n{key}Content-Type: application/json\r\n\
+             Connection: close\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let answer = crate::raw::raw(&self.base, &[head.as_bytes(), body].concat());
+        answer.into_answer().unwrap_or_else(|| panic!("{path}: no answer"))
+    }
+
     /// `POST path` with any bytes, said to be JSON.
     pub fn post_bytes(&self, path: &str, body: impl Into<Vec<u8>>) -> Answer {
         self.request("POST", path).header("content-type", "application/json").body(body).send()

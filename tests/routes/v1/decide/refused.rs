@@ -143,7 +143,7 @@ fn more_than_32_levels_are_refused() {
 #[test]
 fn a_body_over_the_limit_is_refused() {
     let question = with(asked("read"), "context", json!({"text": "x".repeat(2 * 1024 * 1024)}));
-    let answer = send(&question).expect_status(413);
+    let answer = native().post_refusable(PATH, question.to_string().as_bytes()).expect_status(413);
     assert_eq!(answer.problem(), "body_too_large");
     let detail = answer.json()["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("1048576"), "the limit is not named: {detail}");
