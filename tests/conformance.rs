@@ -24,8 +24,9 @@ fn data() -> Option<PathBuf> {
 }
 
 /// Prints a line for whoever runs the suites, whether or not the output of tests is captured.
+/// It begins on a line of its own: the test harness may have written half of one.
 fn print(line: &str) {
-    writeln!(std::io::stdout(), "{line}").expect("standard output takes a line");
+    writeln!(std::io::stdout(), "\n{line}").expect("standard output takes a line");
 }
 
 fn read(path: &Path) -> String {

@@ -46,7 +46,7 @@ fn make_keys(stop: &AtomicBool, server: &Server) -> Vec<String> {
 fn crash(server: &mut Server, after: Duration) -> (Vec<String>, Vec<String>) {
     let answered = Mutex::new(Vec::new());
     let stop = AtomicBool::new(false);
-    let clients: Vec<Client> = (0..4).map(|_| Client::new(server.base(), server.key())).collect();
+    let clients: Vec<Client> = (0..4).map(|_| Client::keeping_alive(server.base(), server.key())).collect();
     let pid = server.process().id().to_string();
     let running: &Server = server;
     let keys = std::thread::scope(|scope| {

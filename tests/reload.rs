@@ -44,6 +44,7 @@ fn reloads(server: &Server, result: &str) -> f64 {
 fn has_failed(server: &Server, before: f64) {
     let failed = eventually(LIMIT, || (reloads(server, "failed") > before).then_some(()));
     assert!(failed.is_some(), "no reload failed; stderr:\n{}", server.stderr());
+    assert!(!server.stderr().contains("panicked"), "{}", server.stderr());
 }
 
 #[test]
@@ -144,9 +145,11 @@ fn a_broken_file_beside_the_policies_never_replaces_a_good_one() {
     let folder = server.policies().join("edited");
     let manifest = std::fs::read_to_string(folder.join("pack.toml")).unwrap();
     for (name, text) in [
+        ("entities.json", ""),
         ("entities.json", "[{]"),
         ("entities.json", "[{\"uid\": 1}]"),
         ("schema.cedarschema", "entity {"),
+        ("pack.toml", ""),
         ("pack.toml", "name = "),
         ("pack.toml", "name = \"edited\"\nversion = \"1.0.0\"\nsurprise = 1\n"),
         ("pack.toml", "name = \"edited\"\nversion = \"1.0.0\"\non_policy_error = \"allow\"\n"),

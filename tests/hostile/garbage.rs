@@ -1,13 +1,23 @@
 //! Bytes that are no HTTP, or HTTP at its edges.
 
-use portcullis_tests::{RawAnswer, XorShift, raw};
+use portcullis_tests::{RawAnswer, XorShift, raw, raw_cut};
 
 use super::{is_well, server};
 
 /// Sends it; an answer, if there is one, is a refusal and no failure of the server's.
 #[track_caller]
 fn refused(bytes: &[u8]) -> RawAnswer {
-    let answer = raw(server().base(), bytes);
+    judged(raw_cut(server().base(), bytes), bytes)
+}
+
+/// The same of a whole request, whose answer is waited for.
+#[track_caller]
+fn answered(bytes: &[u8]) -> RawAnswer {
+    judged(raw(server().base(), bytes), bytes)
+}
+
+#[track_caller]
+fn judged(answer: RawAnswer, bytes: &[u8]) -> RawAnswer {
     let short = String::from_utf8_lossy(&bytes[..bytes.len().min(100)]).into_owned();
     let status = answer.status();
     // 505 is the protocol's own word for an unknown version.
@@ -65,7 +75,7 @@ fn a_request_whose_length_is_in_doubt_is_refused() {
         "Transfer-Encoding: chunked, identity\r\n",
         "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
     ] {
-        let answer = refused(&request(
+        let answer = answered(&request(
             &format!("{post}{headers}"),
             "0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
         ));
@@ -81,12 +91,12 @@ fn a_request_whose_length_is_in_doubt_is_refused() {
 #[test]
 fn headers_over_the_limit_are_431() {
     let get = "GET /v1/decisions HTTP/1.1\r\nHost: x\r\n";
-    let one = refused(&request(&format!("{get}X-Large: {}\r\n", "x".repeat(40 * 1024)), ""));
+    let one = answered(&request(&format!("{get}X-Large: {}\r\n", "x".repeat(40 * 1024)), ""));
     assert_eq!(one.status(), Some(431), "{}", one.text());
     let many: String = (0..2_000).map(|n| format!("X-{n}: aaaaaaaaaaaaaaaaaaaa\r\n")).collect();
-    let many = refused(&request(&format!("{get}{many}"), ""));
+    let many = answered(&request(&format!("{get}{many}"), ""));
     assert_eq!(many.status(), Some(431), "{}", many.text());
-    let line = refused(&request(&format!("GET /{} HTTP/1.1\r\nHost: x\r\n", "x".repeat(100_000)), ""));
+    let line = answered(&request(&format!("GET /{} HTTP/1.1\r\nHost: x\r\n", "x".repeat(100_000)), ""));
     assert!(matches!(line.status(), Some(414 | 431)), "{}", line.text());
     let endless = refused(format!("{get}X-Endless: {}", "x".repeat(3_000_000)).as_bytes());
     assert!(matches!(endless.status(), Some(400 | 431) | None), "{}", endless.text());

@@ -42,7 +42,14 @@ impl<'a> Generator<'a> {
         }
         for word in ["oneOf", "anyOf"] {
             if let Some(list) = schema[word].as_array() {
-                let mut value = self.at(random.pick(list), name, random, level);
+                // Null, where it is allowed, is the dull choice.
+                let some: Vec<&Value> = list.iter().filter(|one| one["type"] != "null").collect();
+                let null = some.is_empty() || (some.len() < list.len() && random.one_in(8));
+                let mut value = if null {
+                    Value::Null
+                } else {
+                    self.at(some[random.below(some.len())], name, random, level)
+                };
                 self.overlay(schema, &mut value, random, level);
                 return value;
             }
@@ -68,7 +75,12 @@ impl<'a> Generator<'a> {
     fn of_type(&self, schema: &Value, name: &str, random: &mut XorShift, level: usize) -> Value {
         let kind = match &schema["type"] {
             Value::String(kind) => kind.as_str(),
-            Value::Array(kinds) => random.pick(kinds).as_str().unwrap_or("null"),
+            Value::Array(kinds) => {
+                let kinds: Vec<&str> = kinds.iter().filter_map(Value::as_str).collect();
+                let some: Vec<&str> = kinds.iter().copied().filter(|kind| *kind != "null").collect();
+                let null = some.is_empty() || (some.len() < kinds.len() && random.one_in(8));
+                if null { "null" } else { *random.pick(&some) }
+            }
             _ if schema["properties"].is_object() => "object",
             _ => "any",
         };
@@ -89,10 +101,11 @@ impl<'a> Generator<'a> {
         let required: Vec<&str> =
             schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         for (name, member) in schema["properties"].as_object().into_iter().flatten() {
+            // Those are optional only because a batch's items may bring them.
+            let always = ["subject", "action", "resource"].contains(&name.as_str()) && !random.one_in(16);
             // What this version refuses whatever it holds is kept rare.
-            let chance =
-                if ["credential", "at_least_revision", "schema"].contains(&name.as_str()) { 12 } else { 2 };
-            if required.contains(&name.as_str()) || (level < LEVELS && random.one_in(chance)) {
+            let chance = if ["credential", "schema"].contains(&name.as_str()) { 12 } else { 2 };
+            if always || required.contains(&name.as_str()) || (level < LEVELS && random.one_in(chance)) {
                 made.insert(name.clone(), self.at(member, name, random, level + 1));
             }
         }
@@ -130,7 +143,7 @@ fn merge(into: &mut Value, from: Value) {
 
 fn integer(schema: &Value, name: &str, random: &mut XorShift) -> Value {
     if name == "at_least_revision" {
-        return json!(0);
+        return json!(u32::from(random.one_in(8)) * 1_000_000);
     }
     let least = schema["minimum"].as_i64().unwrap_or(0);
     let most = schema["maximum"].as_i64().unwrap_or(least.saturating_add(1_000));
@@ -143,7 +156,7 @@ fn string(schema: &Value, name: &str, random: &mut XorShift) -> Value {
     if let Some(example) = schema.get("example").or(schema["examples"].get(0)) {
         return example.clone();
     }
-    if schema["format"] == "date-time" {
+    if schema["format"] == "date-time" || ["from", "to"].contains(&name) {
         return json!(random.pick(&[
             "2026-01-01T00:00:00Z",
             "2026-06-30T23:59:60Z",

@@ -70,7 +70,8 @@ fn edits_under_load_are_whole_and_live_in_under_a_second() {
     let pack = Pack::new("edited").file("first.cedar", &first_file(0)).file("second.cedar", &second_file(0));
     let server = Server::with(pack);
     let stop = AtomicBool::new(false);
-    let clients: Vec<Client> = (0..CONNECTIONS).map(|_| Client::new(server.base(), server.key())).collect();
+    let clients: Vec<Client> =
+        (0..CONNECTIONS).map(|_| Client::keeping_alive(server.base(), server.key())).collect();
     let (seen, slowest) = std::thread::scope(|scope| {
         let asking: Vec<_> = clients.iter().map(|client| scope.spawn(|| ask_until(&stop, client))).collect();
         // A failed edit must end the askers too, or the test would never end.

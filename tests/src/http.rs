@@ -71,12 +71,23 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the server at `base` (`http://…`), with a key or without.
+    /// A client of the server at `base` (`http://…`), with a key or without. Each request has a
+    /// connection of its own, so that no test meets what another left behind.
     pub fn new(base: &str, key: Option<&str>) -> Self {
+        Self::with_idle_connections(base, key, 0)
+    }
+
+    /// The same on one connection that is kept alive, as an application does it.
+    pub fn keeping_alive(base: &str, key: Option<&str>) -> Self {
+        Self::with_idle_connections(base, key, 1)
+    }
+
+    fn with_idle_connections(base: &str, key: Option<&str>, idle: usize) -> Self {
         let agent = ureq::Agent::new_with_config(
             ureq::Agent::config_builder()
                 .http_status_as_error(false)
                 .max_redirects(0)
+                .max_idle_connections(idle)
                 .proxy(None)
                 .timeout_global(Some(Duration::from_secs(60)))
                 .build(),
@@ -117,6 +128,22 @@ impl Client {
     /// `POST path` with a JSON body.
     pub fn post(&self, path: &str, body: &Value) -> Answer {
         self.post_bytes(path, body.to_string().into_bytes())
+    }
+
+    /// `POST path` with a body that may be refused unread: the answer comes, and the connection
+    /// ends, while the body is still being sent, which a common client takes for a failure.
+    ///
+    /// # Panics
+    /// When no answer comes.
+    pub fn post_refusable(&self, path: &str, body: &[u8]) -> Answer {
+        let key = self.key.as_ref().map(|key| format!("Authorization: Bearer {key}\r\n")).unwrap_or_default();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\n{key}Content-Type: application/json\r\n\
+             Connection: close\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let answer = crate::raw::raw(&self.base, &[head.as_bytes(), body].concat());
+        answer.into_answer().unwrap_or_else(|| panic!("{path}: no answer"))
     }
 
     /// `POST path` with any bytes, said to be JSON.

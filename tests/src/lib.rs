@@ -34,7 +34,7 @@ pub use http::{Answer, Client, Request};
 pub use pack::Pack;
 pub use process::Process;
 pub use random::XorShift;
-pub use raw::{RawAnswer, raw, raw_slowly};
+pub use raw::{RawAnswer, raw, raw_cut, raw_slowly};
 pub use server::{Builder, Server};
 pub use switch::{conformance, soak};
 pub use wait::eventually;

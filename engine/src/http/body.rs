@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::error::Category;
 
 use super::error::ApiError;
 use crate::app::App;
@@ -75,6 +76,9 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, ApiError
 
 /// What is wrong, at the cost of reading again: whether it is JSON at all, and which field does not fit.
 fn diagnose<'a, T: Deserialize<'a>>(text: &'a str, error: &serde_json::Error) -> ApiError {
+    if error.classify() != Category::Data {
+        return ApiError::MalformedJson(error.to_string());
+    }
     if let Err(syntax) = serde_json::from_str::<IgnoredAny>(text) {
         return ApiError::MalformedJson(syntax.to_string());
     }

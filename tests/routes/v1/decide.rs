@@ -90,7 +90,13 @@ fn a_revision_is_a_number_and_a_hash() {
 
 #[test]
 fn ids_sort_by_time() {
-    let ids: Vec<Value> = (0..5).map(|_| ask(&asked("read"))["decision_id"].clone()).collect();
+    let ids: Vec<Value> = (0..5)
+        .map(|_| {
+            // Within one millisecond a UUID of version 7 has no order.
+            std::thread::sleep(std::time::Duration::from_millis(2));
+            ask(&asked("read"))["decision_id"].clone()
+        })
+        .collect();
     let mut sorted = ids.clone();
     sorted.sort_by_key(|id| id.as_str().unwrap().to_owned());
     sorted.dedup();

@@ -101,8 +101,9 @@ fn what_is_not_json_is_refused() {
     let twice = text.replacen('{', "{\"explain\":true,\"explain\":true,", 1);
     let inside = text.replacen("\"id\":\"alice\"", "\"id\":\"bob\",\"id\":\"alice\"", 1);
     assert_ne!(inside, text);
+    let trailing = text.trim_end_matches('}').to_owned() + "},}";
     let in_context = text.replacen('{', "{\"context\":{\"a\":{\"b\":1,\"b\":2}},", 1);
-    for body in ["", " ", "{", "{]", "nul", "{\"a\":1,}", &twice, &inside, &in_context, "\u{feff}{}"] {
+    for body in ["", " ", "{", "{]", "nul", &trailing, &twice, &inside, &in_context, "\u{feff}{}"] {
         let answer = native().post_bytes(PATH, body).expect_status(400);
         assert_eq!(answer.problem(), "malformed_json", "{body}");
     }
@@ -143,10 +144,10 @@ fn more_than_32_levels_are_refused() {
 #[test]
 fn a_body_over_the_limit_is_refused() {
     let question = with(asked("read"), "context", json!({"text": "x".repeat(2 * 1024 * 1024)}));
-    let answer = send(&question).expect_status(413);
+    let answer = native().post_refusable(PATH, question.to_string().as_bytes()).expect_status(413);
     assert_eq!(answer.problem(), "body_too_large");
     let detail = answer.json()["detail"].as_str().unwrap().to_owned();
-    assert!(detail.contains("limits.body_bytes"), "the limit is not named: {detail}");
+    assert!(detail.contains("1048576"), "the limit is not named: {detail}");
     let question = with(asked("read"), "context", json!({"text": "x".repeat(900_000)}));
     send(&question).expect_status(200).json();
 }
@@ -195,4 +196,14 @@ fn an_unknown_path_is_not_found() {
         let answer = native().get(path).expect_status(404);
         assert_eq!(answer.problem(), "not_found", "{path}");
     }
+}
+
+#[test]
+fn an_answer_that_comes_before_the_body_says_if_the_connection_ends() {
+    // A client that keeps connections alive would else send its next request into a closed one.
+    let head = "POST /v1/decide HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n";
+    let answer = portcullis_tests::raw(native().base(), head.as_bytes());
+    assert_eq!(answer.status(), Some(401), "{}", answer.text());
+    let says = answer.text().to_lowercase().contains("connection: close");
+    assert_eq!(says, answer.closed, "{}", answer.text());
 }

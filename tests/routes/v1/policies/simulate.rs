@@ -135,9 +135,8 @@ fn validation_says_whether_the_policies_fit_the_schema() {
 
 #[test]
 fn invalid_policies_are_evaluated_all_the_same() {
-    let mut asked = body(
-        "permit(principal, action, resource) unless { principal has level && principal.level == \"one\" };",
-    );
+    let mut asked =
+        body("permit(principal, action, resource) when { resource == Doc::\"d\" || principal.absent };");
     asked["schema"] = json!(SCHEMA);
     let answer = simulate(&asked);
     assert_eq!(answer["validation"]["valid"], json!(false), "{answer}");
