@@ -119,7 +119,8 @@ pub struct Callers {
 #[derive(Debug, Default)]
 struct Table {
     sequence: u64,
-    by_hash: HashMap<[u8; 32], Arc<Caller>>,
+    // The keys are keyed hashes already: nobody can choose them to collide.
+    by_hash: HashMap<[u8; 32], Arc<Caller>, foldhash::fast::RandomState>,
 }
 
 impl Callers {
@@ -150,7 +151,7 @@ impl Callers {
         let first = self.compared_at.load(Ordering::Acquire) == 0;
         let sequence = if first || sequence != self.sequence() {
             let (sequence, rows) = store.live_callers().await?;
-            let mut by_hash = HashMap::new();
+            let mut by_hash = HashMap::default();
             for row in rows {
                 let mut hash = [0; 32];
                 if hex::decode_to_slice(&row.key_hash, &mut hash).is_ok() {

@@ -27,7 +27,7 @@ use crate::decision::obligation::Obligation;
 use crate::decision::{self, Combined, Findings, Reason, Verdict};
 use crate::policy::{Pack, Snapshot};
 use crate::question::{Asked, Assertions, QuestionError};
-use crate::record::{Record, Stage, Via};
+use crate::record::{Record, STAGES, Stage, Via};
 
 mod explain;
 pub use explain::{Explanation, PolicyText};
@@ -212,11 +212,8 @@ impl<'a> Evaluation<'a> {
     ) -> Self {
         let time = app.clock.now();
         let nanos = |took: Duration| u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        let stages = [
-            Stage { name: "caller", duration_ns: nanos(by.caller_took) },
-            Stage { name: "decide", duration_ns: 0 },
-            Stage { name: "oblige", duration_ns: 0 },
-        ];
+        let mut stages = STAGES.map(|name| Stage { name, duration_ns: 0 });
+        stages[0].duration_ns = nanos(by.caller_took);
         Self {
             app,
             by,

@@ -98,18 +98,13 @@ pub fn uuid_v7(now: Timestamp, random: [u8; 16]) -> [u8; 16] {
 /// # Errors
 /// When the operating system has no randomness to give.
 pub fn new_id(prefix: &str, now: Timestamp, rng: &dyn Rng) -> Result<String, RandomError> {
-    let mut text = String::with_capacity(prefix.len() + 32);
+    let mut digits = [0; 32];
+    hex::encode_to_slice(uuid_v7(now, rng.id_bytes()?), &mut digits).map_err(|_| RandomError)?;
+    let digits = std::str::from_utf8(&digits).map_err(|_| RandomError)?;
+    let mut text = String::with_capacity(prefix.len() + digits.len());
     text.push_str(prefix);
-    push_hex(&mut text, &uuid_v7(now, rng.id_bytes()?));
+    text.push_str(digits);
     Ok(text)
-}
-
-fn push_hex(text: &mut String, bytes: &[u8]) {
-    for byte in bytes {
-        for digit in [byte >> 4, byte & 15] {
-            text.extend(char::from_digit(u32::from(digit), 16));
-        }
-    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::caller::Caller;
 use crate::clock::Timestamp;
 use crate::decision::obligation::Obligation;
-use crate::question::{Act, Asked, Party};
+use crate::question::Asked;
 
 /// The version of what is under `unmapped`.
 pub const VERSION: u32 = 1;
@@ -19,6 +19,9 @@ pub const VERSION: u32 = 1;
 /// Failures are for people; long ones would let a request fill the log.
 const ERRORS_SHOWN: usize = 8;
 const ERROR_CHARACTERS: usize = 400;
+
+/// The stages that records tell of, in order.
+pub const STAGES: [&str; 3] = ["caller", "decide", "oblige"];
 
 /// How a decision was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +45,7 @@ impl Via {
 }
 
 /// One stage of the walk, and how long it took.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug)]
 pub struct Stage<'a> {
     /// Its name.
     pub name: &'a str,
@@ -89,28 +92,28 @@ pub struct Record<'a> {
     pub stages: &'a [Stage<'static>],
 }
 
+/// What every record begins with, up to its id.
+const START: &[u8] =
+    br#"{"metadata":{"version":"1.6.0","product":{"name":"Portcullis","vendor_name":"Portcullis"},"uid":"#;
+/// The class: API Activity (6003) of category Application Activity (6), activity Other (99), severity Informational (1).
+const CLASS: &[u8] =
+    br#"},"category_uid":6,"class_uid":6003,"activity_id":99,"type_uid":600399,"severity_id":1,"status_id":"#;
+
 impl Record<'_> {
     /// Writes the record as one JSON object.
     ///
     /// # Errors
     /// Never, in a vector.
     pub fn write(&self, out: &mut Vec<u8>) -> std::io::Result<()> {
-        write!(out, r#"{{"metadata":{{"version":"1.6.0","log_version":"{VERSION}","uid":"#)?;
+        out.extend_from_slice(START);
         text(out, self.id)?;
-        out.extend_from_slice(
-            concat!(
-                r#","product":{"name":"Portcullis","vendor_name":"Portcullis","version":""#,
-                env!("CARGO_PKG_VERSION"),
-                r#""}},"category_uid":6,"class_uid":6003,"activity_id":99,"type_uid":600399,"#
-            )
-            .as_bytes(),
-        );
-        let (action, status) = if self.allowed { ("Allowed", 1) } else { ("Denied", 2) };
-        write!(
-            out,
-            r#""time":{},"severity_id":1,"status_id":{status},"action_id":{status},"action":"{action}","actor":{{"#,
-            self.time.as_millis()
-        )?;
+        out.extend_from_slice(CLASS);
+        // Status 1 is Success and 2 Failure; action 1 is Allowed and 2 Denied.
+        let numbers: &[u8] =
+            if self.allowed { br#"1,"action_id":1,"time":"# } else { br#"2,"action_id":2,"time":"# };
+        out.extend_from_slice(numbers);
+        number(out, self.time.as_millis());
+        out.extend_from_slice(br#","actor":{"#);
         self.write_actor(out)?;
         out.extend_from_slice(br#"},"api":{"operation":"#);
         text(out, self.asked.map_or("", |asked| &asked.action.name))?;
@@ -156,16 +159,18 @@ impl Record<'_> {
             text(out, &caller.name)?;
             out.push(b',');
         }
-        let decision = if self.allowed { "allow" } else { "deny" };
         out.extend_from_slice(br#""authorizations":["#);
+        let decision: &[u8] = if self.allowed { br#"{"decision":"allow""# } else { br#"{"decision":"deny""# };
         for (place, policy) in self.policies.iter().enumerate() {
             comma(out, place);
-            write!(out, r#"{{"decision":"{decision}","policy":{{"uid":"#)?;
+            out.extend_from_slice(decision);
+            out.extend_from_slice(br#","policy":{"uid":"#);
             text(out, policy)?;
             out.extend_from_slice(b"}}");
         }
         if self.policies.is_empty() {
-            write!(out, r#"{{"decision":"{decision}"}}"#)?;
+            out.extend_from_slice(decision);
+            out.push(b'}');
         }
         out.push(b']');
         Ok(())
@@ -173,9 +178,15 @@ impl Record<'_> {
 
     /// What OCSF has no place for, and replay needs.
     fn write_own(&self, out: &mut Vec<u8>) -> std::io::Result<()> {
-        write!(out, r#"{{"v":{VERSION},"via":"{}","tenant":"#, self.via.name())?;
+        out.extend_from_slice(br#"{"v":"#);
+        number(out, VERSION);
+        out.extend_from_slice(br#","via":""#);
+        out.extend_from_slice(self.via.name().as_bytes());
+        out.extend_from_slice(br#"","tenant":"#);
         text(out, self.caller.map_or("", |caller| &caller.tenant))?;
-        write!(out, r#","time_us":{},"revision":"{}","reasons":"#, self.time.0, self.revision)?;
+        out.extend_from_slice(br#","revision":"#);
+        text(out, self.revision)?;
+        out.extend_from_slice(br#","reasons":"#);
         list(out, self.reasons)?;
         if !self.obligations.is_empty() {
             out.extend_from_slice(br#","obligations":"#);
@@ -185,15 +196,12 @@ impl Record<'_> {
             out.extend_from_slice(br#","understands":"#);
             list(out, self.understands)?;
         }
+        // Types, ids and the action's name stand above; here is what the application said besides.
         if let Some(asked) = self.asked {
-            out.extend_from_slice(br#","input":{"subject":"#);
-            party(out, &asked.subject)?;
-            out.extend_from_slice(br#","action":"#);
-            act(out, &asked.action)?;
-            out.extend_from_slice(br#","resource":"#);
-            party(out, &asked.resource)?;
+            raw(out, "subject_properties", asked.subject.properties);
+            raw(out, "action_properties", asked.action.properties);
+            raw(out, "resource_properties", asked.resource.properties);
             raw(out, "context", asked.context);
-            out.push(b'}');
         }
         raw(out, "http", self.http);
         if !self.errors.is_empty() {
@@ -204,12 +212,14 @@ impl Record<'_> {
             out.extend_from_slice(br#","errors":"#);
             serde_json::to_writer(&mut *out, &shown.collect::<Vec<_>>())?;
         }
-        out.extend_from_slice(br#","stages":["#);
+        out.extend_from_slice(br#","stages_ns":{"#);
         for (place, stage) in self.stages.iter().enumerate() {
             comma(out, place);
-            write!(out, r#"{{"name":"{}","duration_ns":{}}}"#, stage.name, stage.duration_ns)?;
+            text(out, stage.name)?;
+            out.push(b':');
+            number(out, stage.duration_ns);
         }
-        out.extend_from_slice(b"]}");
+        out.extend_from_slice(b"}}");
         Ok(())
     }
 }
@@ -243,22 +253,8 @@ fn list<T: AsRef<str>>(out: &mut Vec<u8>, texts: &[T]) -> std::io::Result<()> {
     Ok(())
 }
 
-fn party(out: &mut Vec<u8>, party: &Party<'_>) -> std::io::Result<()> {
-    out.extend_from_slice(br#"{"type":"#);
-    text(out, &party.type_name)?;
-    out.extend_from_slice(br#","id":"#);
-    text(out, &party.id)?;
-    raw(out, "properties", party.properties);
-    out.push(b'}');
-    Ok(())
-}
-
-fn act(out: &mut Vec<u8>, act: &Act<'_>) -> std::io::Result<()> {
-    out.extend_from_slice(br#"{"name":"#);
-    text(out, &act.name)?;
-    raw(out, "properties", act.properties);
-    out.push(b'}');
-    Ok(())
+fn number(out: &mut Vec<u8>, number: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// A member whose value is JSON already.

@@ -46,7 +46,8 @@ impl App {
     /// Loads the files; swaps them in if they are good and differ.
     pub async fn reload(&self) {
         let sources = self.sources.clone();
-        let Ok(result) = tokio::task::spawn_blocking(move || sources.load()).await else { return };
+        let loading = tokio::task::spawn_blocking(move || sources.load());
+        let result = loading.await.unwrap_or(Err(LoadError::Defect));
         let now = self.clock.now();
         let mut serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
         serving.status.tried_at = now;

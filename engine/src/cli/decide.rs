@@ -43,8 +43,8 @@ pub(super) fn decide(args: &DecideArgs) -> Result<ExitCode, Failure> {
     let pack = match (named, packs.next(), packs.next()) {
         (Some(name), ..) => snapshot.pack(name),
         (None, Some(only), None) => Some(only),
-        // As the server has it for a caller that is bound to all of them.
-        (None, ..) => None,
+        (None, None, _) => None,
+        (None, Some(_), Some(_)) => return Err("there are several packs: name one with `--pack`".into()),
     };
     let combined = match pack {
         None => Combined::deny(vec![Reason::NoPack]),

@@ -155,7 +155,8 @@ fn spawn_background(app: &Arc<App>, mut stopped: tokio::sync::watch::Receiver<bo
     let upkeep = Arc::clone(app);
     tokio::spawn(async move {
         loop {
-            tokio::time::sleep(Duration::from_secs(5)).await;
+            // Often, so that each time is short: requests wait meanwhile.
+            tokio::time::sleep(Duration::from_millis(100)).await;
             upkeep.metrics.upkeep();
         }
     });

@@ -1,6 +1,5 @@
 //! `POST /access/v1/evaluation` and `/access/v1/evaluations` (OpenID AuthZEN Authorization API 1.0), and the same a pack.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
@@ -106,7 +105,7 @@ impl Reader for Lenient {
     }
 }
 
-type PackInPath = Option<Path<HashMap<String, String>>>;
+type PackInPath = Option<Path<String>>;
 
 /// One decision.
 #[utoipa::path(
@@ -176,7 +175,7 @@ async fn evaluate_text(
 }
 
 fn pack(path: &PackInPath) -> Option<&str> {
-    path.as_ref().and_then(|Path(path)| path.get("pack")).map(String::as_str)
+    path.as_ref().map(|Path(pack)| pack.as_str())
 }
 
 /// Exactly the answer and nothing else: strict clients take no more.

@@ -1,5 +1,7 @@
 //! `GET /v1/decisions` and `GET /v1/decisions/{id}`: what was decided, from the decision log.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -14,7 +16,7 @@ use crate::app::App;
 use crate::audit::{AuditError, Kind, RecordId, RecordRef, Scan};
 use crate::caller::Right;
 use crate::clock::Timestamp;
-use crate::record::{PolicyFailure, Stage};
+use crate::record::{PolicyFailure, STAGES};
 
 /// How much of the log one call reads, in bytes.
 const SCAN_BYTES: u64 = 64 << 20;
@@ -30,8 +32,9 @@ struct Stored<'a> {
     actor: Actor<'a>,
     #[serde(borrow)]
     api: Api<'a>,
-    #[serde(borrow)]
-    action: &'a str,
+    action_id: u8,
+    #[serde(default, borrow)]
+    resources: Vec<Named<'a>>,
     #[serde(borrow)]
     unmapped: Own<'a>,
 }
@@ -45,13 +48,26 @@ struct Metadata<'a> {
 #[derive(Deserialize)]
 struct Actor<'a> {
     #[serde(borrow, default)]
-    app_uid: std::borrow::Cow<'a, str>,
+    user: Option<Named<'a>>,
     #[serde(borrow, default)]
-    app_name: std::borrow::Cow<'a, str>,
+    app_uid: Cow<'a, str>,
+    #[serde(borrow, default)]
+    app_name: Cow<'a, str>,
+}
+
+/// A type and an id, as OCSF names them.
+#[derive(Deserialize)]
+struct Named<'a> {
+    #[serde(rename = "type", borrow)]
+    type_name: Cow<'a, str>,
+    #[serde(borrow)]
+    uid: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
 struct Api<'a> {
+    #[serde(borrow)]
+    operation: Cow<'a, str>,
     #[serde(default, borrow)]
     service: Option<Service<'a>>,
     #[serde(default, borrow)]
@@ -61,13 +77,13 @@ struct Api<'a> {
 #[derive(Deserialize)]
 struct Service<'a> {
     #[serde(borrow)]
-    name: std::borrow::Cow<'a, str>,
+    name: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
 struct CallersRequest<'a> {
     #[serde(borrow)]
-    uid: std::borrow::Cow<'a, str>,
+    uid: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
@@ -75,8 +91,7 @@ struct Own<'a> {
     #[serde(borrow)]
     via: &'a str,
     #[serde(borrow)]
-    tenant: std::borrow::Cow<'a, str>,
-    time_us: i64,
+    tenant: Cow<'a, str>,
     #[serde(borrow)]
     revision: &'a str,
     reasons: Vec<String>,
@@ -85,28 +100,18 @@ struct Own<'a> {
     #[serde(default)]
     understands: Vec<String>,
     #[serde(default, borrow)]
-    input: Option<&'a RawValue>,
+    subject_properties: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    action_properties: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    resource_properties: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    context: Option<&'a RawValue>,
     #[serde(default, borrow)]
     http: Option<&'a RawValue>,
     #[serde(default)]
     errors: Vec<PolicyFailure>,
-    #[serde(borrow)]
-    stages: Vec<Stage<'a>>,
-}
-
-/// The subject of a record's input.
-#[derive(Deserialize)]
-struct InputSubject<'a> {
-    #[serde(borrow)]
-    subject: SubjectId<'a>,
-}
-
-#[derive(Deserialize)]
-struct SubjectId<'a> {
-    #[serde(rename = "type", borrow)]
-    type_name: std::borrow::Cow<'a, str>,
-    #[serde(borrow)]
-    id: std::borrow::Cow<'a, str>,
+    stages_ns: BTreeMap<String, u64>,
 }
 
 /// A decision as it was recorded.
@@ -140,23 +145,63 @@ pub(super) struct DecisionResponse {
     /// What the caller said it would carry out.
     understands: Vec<String>,
     /// What was asked: subject, action, resource, context. Null for an item that lacked something.
-    #[schema(value_type = Option<Object>)]
-    input: Option<Box<RawValue>>,
+    input: Option<Input>,
     /// The application's own request.
     #[schema(value_type = Option<Object>)]
     http: Option<Box<RawValue>>,
     /// Policies that failed.
     errors: Vec<PolicyFailure>,
     /// How long each stage took.
-    #[schema(value_type = Vec<Stage>)]
     stages: Vec<StageTime>,
 }
 
 /// One stage, and how long it took.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 struct StageTime {
+    /// Its name.
     name: String,
+    /// How long it took, in nanoseconds.
     duration_ns: u64,
+}
+
+/// What was asked.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Input {
+    /// Who.
+    subject: InputEntity,
+    /// Does what.
+    action: InputAction,
+    /// To what.
+    resource: InputEntity,
+    /// Under which circumstances.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    context: Option<Box<RawValue>>,
+}
+
+/// A subject or a resource that was asked about.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct InputEntity {
+    /// Its type.
+    #[serde(rename = "type")]
+    type_name: String,
+    /// Its id.
+    id: String,
+    /// What the application said of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    properties: Option<Box<RawValue>>,
+}
+
+/// An action that was asked about.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct InputAction {
+    /// Its name.
+    name: String,
+    /// What the application said of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    properties: Option<Box<RawValue>>,
 }
 
 /// A page of decisions, the newest first.
@@ -224,7 +269,7 @@ pub(super) async fn read_decision(
     if stored.unmapped.tenant != who.caller.tenant {
         return Err(ApiError::NotFound);
     }
-    Ok(Json(stored.into_response()))
+    Ok(Json(stored.into_response(record.time)))
 }
 
 /// Decisions by time.
@@ -255,10 +300,12 @@ pub(super) async fn list_decisions(
     let tenant = who.caller.tenant.clone();
     let filter = move |record: &RecordRef<'_>| query.matches(record, &tenant);
     let page = app.log.scan(scan, filter).await.map_err(|error| unreadable(&error))?;
-    let stored =
-        page.items.iter().filter_map(|record| serde_json::from_slice::<Stored<'_>>(&record.event).ok());
+    let shown = page.items.iter().filter_map(|record| {
+        let stored: Stored<'_> = serde_json::from_slice(&record.event).ok()?;
+        Some(stored.into_response(record.time))
+    });
     Ok(Json(DecisionsResponse {
-        items: stored.map(Stored::into_response).collect(),
+        items: shown.collect(),
         next: page.next.map(|place| cursor::write(&app.cursor_key, place, &parameters)),
     }))
 }
@@ -288,30 +335,31 @@ impl DecisionsQuery {
         let wanted = |wanted: &Option<String>, found: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
         };
-        let allowed = stored.action == ALLOWED;
-        let input: Option<InputSubject<'_>> =
-            stored.unmapped.input.and_then(|input| serde_json::from_str(input.get()).ok());
-        let subject = input.as_ref().map(|input| &input.subject);
+        let allowed = stored.action_id == ALLOWED;
+        let subject = stored.actor.user.as_ref();
         stored.unmapped.tenant == tenant
             && self.outcome.is_none_or(|outcome| (outcome == crate::decision::Verdict::Allow) == allowed)
             && wanted(&self.pack, stored.api.service.as_ref().map(|service| &*service.name))
             && wanted(&self.subject_type, subject.map(|subject| &*subject.type_name))
-            && wanted(&self.subject_id, subject.map(|subject| &*subject.id))
+            && wanted(&self.subject_id, subject.map(|subject| &*subject.uid))
     }
 }
 
-/// OCSF's word for a decision that allowed.
-const ALLOWED: &str = "Allowed";
+/// OCSF's `action_id` of what was allowed.
+const ALLOWED: u8 = 1;
 
 impl Stored<'_> {
-    fn into_response(self) -> DecisionResponse {
+    fn into_response(self, time: Timestamp) -> DecisionResponse {
+        let input = self.input();
         let own = self.unmapped;
-        let allowed = self.action == ALLOWED;
-        let stage =
-            |stage: Stage<'_>| StageTime { name: stage.name.to_owned(), duration_ns: stage.duration_ns };
+        let allowed = self.action_id == ALLOWED;
+        let mut stages: Vec<StageTime> =
+            own.stages_ns.into_iter().map(|(name, duration_ns)| StageTime { name, duration_ns }).collect();
+        let order = |stage: &StageTime| STAGES.iter().position(|known| *known == stage.name);
+        stages.sort_by_key(order);
         DecisionResponse {
             id: self.metadata.uid.to_owned(),
-            time: Timestamp(own.time_us).to_rfc3339(),
+            time: time.to_rfc3339(),
             via: own.via.to_owned(),
             caller_id: self.actor.app_uid.into_owned(),
             caller_name: self.actor.app_name.into_owned(),
@@ -323,10 +371,28 @@ impl Stored<'_> {
             reasons: own.reasons,
             obligations: own.obligations,
             understands: own.understands,
-            input: own.input.map(ToOwned::to_owned),
+            input,
             http: own.http.map(ToOwned::to_owned),
             errors: own.errors,
-            stages: own.stages.into_iter().map(stage).collect(),
+            stages,
         }
+    }
+
+    fn input(&self) -> Option<Input> {
+        let entity = |named: &Named<'_>, properties: Option<&RawValue>| InputEntity {
+            type_name: named.type_name.to_string(),
+            id: named.uid.to_string(),
+            properties: properties.map(ToOwned::to_owned),
+        };
+        let own = &self.unmapped;
+        Some(Input {
+            subject: entity(self.actor.user.as_ref()?, own.subject_properties),
+            action: InputAction {
+                name: self.api.operation.to_string(),
+                properties: own.action_properties.map(ToOwned::to_owned),
+            },
+            resource: entity(self.resources.first()?, own.resource_properties),
+            context: own.context.map(ToOwned::to_owned),
+        })
     }
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, Response};
+use axum::http::{HeaderValue, Request, Response, StatusCode, header};
 use axum::response::IntoResponse;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -213,6 +213,7 @@ async fn answer(
 ) -> Result<Response<Body>, Infallible> {
     let started = app.clock.monotonic();
     let request_id = request.headers().get(REQUEST_ID).cloned();
+    let has_body = !request.body().is_end_stream();
     request.extensions_mut().insert(Peer(peer));
     let answering = AssertUnwindSafe(routes.oneshot(request.map(|body| Body::new(Draining::new(body)))));
     let mut response = match CatchPanic(answering).await {
@@ -224,11 +225,30 @@ async fn answer(
             ApiError::Defect.into_response()
         }
     };
+    if has_body && may_have_left_the_body(response.status()) {
+        // Nobody may have read the body, and then no other request can follow it.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if let Some(id) = request_id {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     app.metrics.requested(response.status().as_u16(), app.clock.monotonic().saturating_sub(started));
     Ok(response)
+}
+
+/// Statuses that are answered before the body was read.
+fn may_have_left_the_body(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::UNAUTHORIZED
+            | StatusCode::FORBIDDEN
+            | StatusCode::NOT_FOUND
+            | StatusCode::METHOD_NOT_ALLOWED
+            | StatusCode::REQUEST_TIMEOUT
+            | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::UNSUPPORTED_MEDIA_TYPE
+            | StatusCode::SERVICE_UNAVAILABLE
+    )
 }
 
 /// A future that gives the message of a panic instead of passing it on.

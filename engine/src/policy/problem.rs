@@ -56,7 +56,9 @@ impl Problem {
         (line, column): (usize, usize),
         message: impl Into<String>,
     ) -> Self {
-        let source_line = text.lines().nth(line.saturating_sub(1)).unwrap_or_default().to_owned();
+        // Parsers at the very start of a file say 0.
+        let (line, column) = (line.max(1), column.max(1));
+        let source_line = text.lines().nth(line - 1).unwrap_or_default().to_owned();
         Self { file: Arc::clone(file), line, column, width: 1, source_line, message: message.into() }
     }
 
@@ -123,6 +125,13 @@ mod tests {
         let start = text.find("prinzipal").unwrap();
         let problem = Problem::at(&file, text, start, start + 9, "not a variable");
         assert_eq!(problem.to_string(), "a.cedar:2:3: not a variable\n  2 |   prinzipal,\n    |   ^^^^^^^^^");
+    }
+
+    #[test]
+    fn a_place_at_nought_is_the_first() {
+        let file: Arc<str> = "a.json".into();
+        let problem = Problem::at_position(&file, "", (1, 0), "empty");
+        assert_eq!(problem.to_string(), "a.json:1:1: empty\n  1 | \n    | ^");
     }
 
     #[test]

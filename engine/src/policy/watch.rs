@@ -26,6 +26,8 @@ pub struct Watch {
     folders: Vec<PathBuf>,
     watched: Vec<PathBuf>,
     seen: Marks,
+    /// Whether the system still notifies.
+    notifies: bool,
 }
 
 /// Name, size and time of every file.
@@ -50,32 +52,36 @@ impl Watch {
             }
         };
         let seen = marks(&folders);
-        let mut watch = Self { events, watcher, folders, watched: Vec::new(), seen };
+        let mut watch = Self { events, watcher, folders, watched: Vec::new(), seen, notifies: true };
         watch.attach();
         watch
     }
 
-    /// Waits until files have changed and are quiet again.
+    /// Waits until files may have changed and are quiet again.
+    ///
+    /// A notification always counts, though what it tells of may be undone: whoever loads compares contents. The
+    /// marks serve the slow look alone.
     pub async fn changed(&mut self) {
-        loop {
-            tokio::select! {
-                event = self.events.recv() => {
-                    if event.is_none() {
-                        // The watcher is gone; the slow look still works.
-                        tokio::time::sleep(LOOK).await;
-                    }
-                    self.settle().await;
-                }
-                () = tokio::time::sleep(LOOK) => {}
+        while !self.look().await {}
+    }
+
+    async fn look(&mut self) -> bool {
+        let notified = tokio::select! {
+            event = self.events.recv(), if self.notifies => {
+                self.notifies = event.is_some();
+                event.is_some()
             }
-            self.attach();
-            let folders = self.folders.clone();
-            let Ok(now) = tokio::task::spawn_blocking(move || marks(&folders)).await else { continue };
-            if now != self.seen {
-                self.seen = now;
-                return;
-            }
+            () = tokio::time::sleep(LOOK) => false,
+        };
+        if notified {
+            self.settle().await;
         }
+        self.attach();
+        let folders = self.folders.clone();
+        let Ok(now) = tokio::task::spawn_blocking(move || marks(&folders)).await else { return true };
+        let differs = now != self.seen;
+        self.seen = now;
+        notified || differs
     }
 
     async fn settle(&mut self) {
