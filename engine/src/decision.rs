@@ -21,6 +21,8 @@ pub mod reach;
 pub mod reason;
 pub mod rules;
 pub mod slice;
+#[cfg(test)]
+mod tests;
 pub mod value;
 
 pub use combine::{Combined, OnPolicyError, Verdict, combine};

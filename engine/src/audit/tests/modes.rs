@@ -104,7 +104,10 @@ async fn what_a_queue_lost_is_within_the_gap_of_the_next_start() {
     let place = Place::new().await;
     let log = place.try_open(|options| options.mode = Mode::Queued).await.unwrap();
     log.shared().lock_writer().segment_mut().fault = Some(Fault::Short(0));
-    append(&log, 1..51).await;
+    // In one go: as soon as the thread has met the fault, appends are refused.
+    let mut batch = Batch::new();
+    (1..51).for_each(|number| push(&mut batch, number, Timestamp(1)));
+    log.append(&mut batch).await.unwrap();
     drop(log);
     let log = place.open().await;
     assert!(log.opened().missing_at_most >= 50);

@@ -1,0 +1,191 @@
+//! Our evaluation against Cedar's own authorizer, over generated policies, entities and requests.
+//!
+//! The index by action, the slice and the scope test must never change a decision, its policies or its errors.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use cedar_policy::{Authorizer, Context, Decision, Entities, EntityUid, PolicySet, Request};
+use cedar_policy_core::ast::Context as CoreContext;
+use proptest::prelude::*;
+
+use super::*;
+use crate::policy::compile;
+use crate::policy::files::SourceFile;
+
+fn atom() -> impl Strategy<Value = String> {
+    let level = 0_i64..4;
+    let user = 0_usize..4;
+    let group = 0_usize..4;
+    prop_oneof![
+        Just("principal == resource.owner".to_owned()),
+        Just("resource.owner.manager == principal".to_owned()),
+        Just("context.who == principal".to_owned()),
+        Just("principal has manager && principal.manager has manager".to_owned()),
+        Just("resource has info.ref.manager".to_owned()),
+        Just("action in Action::\"all\"".to_owned()),
+        Just("resource.readers.contains(principal)".to_owned()),
+        level.clone().prop_map(|n| format!("resource.owner.manager.level > {n}")),
+        level.clone().prop_map(|n| format!("context.n > {n}")),
+        level.clone().prop_map(|n| format!("context has n && context.n == {n}")),
+        level.clone().prop_map(|n| format!("resource.info.ref.level == {n}")),
+        level.clone().prop_map(|n| format!("context.who.manager.level < {n}")),
+        level
+            .clone()
+            .prop_map(|n| format!("(if context.flag then principal else resource.owner).level > {n}")),
+        level.clone().prop_map(|n| format!("{{\"w\": resource.owner}}.w.level > {n}")),
+        level.clone().prop_map(|n| format!("principal.hasTag(\"t\") && principal.getTag(\"t\").level > {n}")),
+        (user, level).prop_map(|(u, n)| format!("User::\"u{u}\".manager.level > {n}")),
+        group.clone().prop_map(|g| format!("principal in Group::\"g{g}\"")),
+        group.clone().prop_map(|g| format!("resource.owner in Group::\"g{g}\"")),
+        group.prop_map(|g| format!("principal.manager in [Group::\"g{g}\", Group::\"g0\"]")),
+    ]
+}
+
+fn condition() -> impl Strategy<Value = String> {
+    atom().prop_recursive(3, 8, 2, |inner| {
+        prop_oneof![
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} && {b})")),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} || {b})")),
+            inner.clone().prop_map(|a| format!("!({a})")),
+            (inner.clone(), inner.clone(), inner).prop_map(|(a, b, c)| format!("(if {a} then {b} else {c})")),
+        ]
+    })
+}
+
+fn scope(variable: &'static str, types: [&'static str; 2]) -> impl Strategy<Value = String> {
+    (0_usize..6, 0_usize..4, 0_usize..2).prop_map(move |(form, n, of)| {
+        let (entity_type, letter) = (types[of], types[of].to_lowercase().chars().next().unwrap_or('u'));
+        match form {
+            0 | 1 => variable.to_owned(),
+            2 => format!("{variable} == {entity_type}::\"{letter}{n}\""),
+            3 => format!("{variable} is {entity_type}"),
+            4 => format!("{variable} in Group::\"g{n}\""),
+            _ => format!("{variable} is {entity_type} in Group::\"g{n}\""),
+        }
+    })
+}
+
+fn policies() -> impl Strategy<Value = String> {
+    let action = prop_oneof![
+        Just("action"),
+        Just("action == Action::\"read\""),
+        Just("action in Action::\"all\""),
+        Just("action in [Action::\"write\", Action::\"some\"]"),
+    ];
+    let effect = prop_oneof![2 => Just("permit"), 1 => Just("forbid")];
+    let clause = prop_oneof![Just("when"), Just("unless")];
+    let one = (
+        effect,
+        scope("principal", ["User", "Doc"]),
+        action,
+        scope("resource", ["Doc", "User"]),
+        clause,
+        condition(),
+    )
+        .prop_map(|(effect, principal, action, resource, clause, condition)| {
+            format!("{effect}({principal}, {action}, {resource}) {clause} {{ {condition} }};")
+        });
+    prop::collection::vec(one, 1..6).prop_map(|all| all.join("\n"))
+}
+
+/// A world: who is in which group, who manages whom, who owns what.
+fn entities() -> impl Strategy<Value = serde_json::Value> {
+    let user = (0_usize..5, 0_i64..4, 0_usize..5, any::<bool>());
+    let doc = (0_usize..5, 0_usize..5, 0_usize..5);
+    (prop::collection::vec(user, 4), prop::collection::vec(doc, 4)).prop_map(|(users, docs)| {
+        let reference = |n: usize| serde_json::json!({"__entity": {"type": "User", "id": format!("u{n}")}});
+        let group = |n: usize| serde_json::json!({"type": "Group", "id": format!("g{n}")});
+        let mut all = vec![
+            serde_json::json!({"uid": {"type": "Action", "id": "read"}, "attrs": {}, "parents": [{"type": "Action", "id": "some"}]}),
+            serde_json::json!({"uid": {"type": "Action", "id": "some"}, "attrs": {}, "parents": [{"type": "Action", "id": "all"}]}),
+            serde_json::json!({"uid": group(1), "attrs": {}, "parents": [group(2)]}),
+            serde_json::json!({"uid": group(2), "attrs": {}, "parents": [group(3)]}),
+        ];
+        for (n, (manager, level, member, complete)) in users.into_iter().enumerate() {
+            let attrs = if complete { serde_json::json!({"level": level, "manager": reference(manager)}) } else { serde_json::json!({}) };
+            let tags = if complete { serde_json::json!({"t": reference(manager)}) } else { serde_json::json!({}) };
+            all.push(serde_json::json!({"uid": {"type": "User", "id": format!("u{n}")}, "attrs": attrs, "tags": tags, "parents": [group(member)]}));
+        }
+        for (n, (owner, other, folder)) in docs.into_iter().enumerate() {
+            let attrs = serde_json::json!({"owner": reference(owner), "info": {"ref": reference(other)}, "readers": [reference(other)]});
+            all.push(serde_json::json!({"uid": {"type": "Doc", "id": format!("d{n}")}, "attrs": attrs, "parents": [group(folder)]}));
+        }
+        serde_json::Value::from(all)
+    })
+}
+
+fn context() -> impl Strategy<Value = serde_json::Value> {
+    (prop::option::of(0_i64..4), any::<bool>(), 0_usize..5).prop_map(|(n, flag, who)| {
+        let mut context =
+            serde_json::json!({"flag": flag, "who": {"__entity": {"type": "User", "id": format!("u{who}")}}});
+        if let Some(n) = n {
+            context["n"] = n.into();
+        }
+        context
+    })
+}
+
+fn ours(
+    text: &str,
+    entities: &serde_json::Value,
+    request: &Request,
+) -> (Verdict, BTreeSet<String>, BTreeSet<String>) {
+    let file = |text: String| SourceFile { shown: "generated".into(), text };
+    let policies = compile::parse_text(&file(text.to_owned())).unwrap();
+    let store = compile::parse_entities(Some(&file(entities.to_string())), None).unwrap();
+    let rules = compile::prepare(policies, &store).unwrap();
+    let core: &cedar_policy_core::ast::Request = request.as_ref();
+    let Some(CoreContext::Value(record)) = core.context() else { panic!("the context is a value") };
+    let question = Question {
+        principal: core.principal().uid().unwrap().clone(),
+        action: core.action().uid().unwrap().clone(),
+        resource: core.resource().uid().unwrap().clone(),
+        context: Arc::clone(record),
+        laid_over: Vec::new(),
+        context_left_out: Vec::new(),
+        subject_left_out: Vec::new(),
+        resource_left_out: Vec::new(),
+    };
+    let findings = evaluate(&rules, &store, &question);
+    let combined = combine(&rules, &findings, OnPolicyError::Skip, &|_| true);
+    let reasons = combined.reasons.iter().filter(|reason| matches!(reason, Reason::Policy(_)));
+    let errors: Vec<usize> = findings.errors.iter().map(|(place, _)| *place).collect();
+    let names = |ids: Vec<SmolStr>| ids.into_iter().map(|id| id.to_string()).collect();
+    (combined.verdict, reasons.map(|reason| reason.text().to_string()).collect(), names(ids(&rules, &errors)))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn we_decide_as_cedar_does(
+        text in policies(),
+        world in entities(),
+        context in context(),
+        principal in 0_usize..5,
+        action in prop_oneof![Just("read"), Just("write"), Just("other")],
+        resource in 0_usize..5,
+    ) {
+        let uid = |text: String| EntityUid::from_str(&text).unwrap();
+        let context = Context::from_json_value(context, None).unwrap();
+        let request = Request::new(
+            uid(format!("User::\"u{principal}\"")),
+            uid(format!("Action::\"{action}\"")),
+            uid(format!("Doc::\"d{resource}\"")),
+            context,
+            None,
+        ).unwrap();
+        let set = PolicySet::from_str(&text).unwrap();
+        let all = Entities::from_json_value(world.clone(), None).unwrap();
+        let theirs = Authorizer::new().is_authorized(&request, &set, &all);
+        let verdict = if theirs.decision() == Decision::Allow { Verdict::Allow } else { Verdict::Deny };
+        let reasons: BTreeSet<String> = theirs.diagnostics().reason().map(ToString::to_string).collect();
+        let errors: BTreeSet<String> = theirs.diagnostics().errors().map(|error| {
+            let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
+            error.policy_id().to_string()
+        }).collect();
+        prop_assert_eq!(ours(&text, &world, &request), (verdict, reasons, errors), "{}", text);
+    }
+}
