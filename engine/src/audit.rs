@@ -294,6 +294,27 @@ impl DecisionLog {
     }
 }
 
+/// Runs what keeps the disk busy for long on a thread that stands back: on a machine with few cores, forcing
+/// data to the disk would else take the processor from requests for milliseconds.
+async fn in_background<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, AuditError> {
+    let (done, result) = tokio::sync::oneshot::channel();
+    let standing_back = move || {
+        #[cfg(target_os = "linux")]
+        // On Linux a thread has a priority of its own. Refused, the work is done all the same.
+        rustix::process::setpriority_process(Some(rustix::thread::gettid()), BACKGROUND_NICENESS).ok();
+        done.send(work()).ok();
+    };
+    let thread = std::thread::Builder::new().name("log-background".into());
+    thread.spawn(standing_back).map_err(|_| AuditError::Runtime)?;
+    result.await.map_err(|_| AuditError::Runtime)
+}
+
+/// A tenth of the weight of an ordinary thread: it waits for requests, and does not starve.
+#[cfg(target_os = "linux")]
+const BACKGROUND_NICENESS: i32 = 10;
+
 /// Runs what waits for the disk off the async workers.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, AuditError> {
     tokio::task::spawn_blocking(work).await.map_err(|_| AuditError::Runtime)

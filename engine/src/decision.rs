@@ -3,10 +3,10 @@
 //! Promises: the same rules and the same question give the same answer, for ever. A `forbid` that errors
 //! denies, unless the pack says otherwise. Must never: do I/O, read a clock, know HTTP or SQL.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use cedar_policy_core::ast::{
-    Context, Effect, Entity, EntityUID, EntityUIDEntry, Literal, Request, ValueKind,
+    Context, Effect, Entity, EntityUID, EntityUIDEntry, Literal, Request, SlotEnv, ValueKind,
 };
 use cedar_policy_core::entities::Dereference;
 use cedar_policy_core::evaluator::Evaluator;
@@ -108,9 +108,12 @@ fn found(entity: Dereference<'_, Entity>) -> Option<&Entity> {
     }
 }
 
+/// Policies are not templates: they have no slots to fill.
+static NO_SLOTS: LazyLock<SlotEnv> = LazyLock::new(SlotEnv::default);
+
 fn holds(rule: &rules::Rule, evaluator: &Evaluator<'_>) -> Result<bool, String> {
     let Some(condition) = &rule.condition else { return Ok(true) };
-    match evaluator.interpret(condition, &std::collections::HashMap::new()) {
+    match evaluator.interpret(condition, &NO_SLOTS) {
         Ok(value) => match value.value {
             ValueKind::Lit(Literal::Bool(holds)) => Ok(holds),
             _ => Err("the condition is not a boolean".to_owned()),

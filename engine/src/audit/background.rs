@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::checkpoint::{self, Checkpoint};
 use super::writer::Shared;
-use super::{AuditError, DecisionLog, Sync, blocking};
+use super::{AuditError, DecisionLog, Sync, blocking, in_background};
 
 const TURN: Duration = Duration::from_millis(250);
 const FLUSH_BLOCKS: usize = 1_000;
@@ -147,7 +147,7 @@ impl DecisionLog {
     /// Syncs what is written by now; gives the head that is then on the disk.
     async fn sync_now(&self) -> Result<(u64, super::chain::Mac), AuditError> {
         let log = Arc::clone(self.shared());
-        blocking(move || {
+        in_background(move || {
             let position = log.lock_writer().position();
             for (done, file) in position.files.iter().enumerate() {
                 if let Err(source) = file.sync_data() {
