@@ -139,16 +139,25 @@ impl Callers {
         self.table.load().sequence
     }
 
+    fn compared_at(&self) -> Duration {
+        Duration::from_nanos(self.compared_at.load(Ordering::Acquire))
+    }
+
     /// Takes over what the store holds; gives its sequence number.
     ///
     /// # Errors
     /// When the store fails: the table stays, and goes stale.
     pub async fn refresh(&self, store: &Store, clock: &dyn Clock) -> Result<u64, StoreError> {
+        let arrived_at = clock.monotonic();
         let _one = self.refreshing.lock().await;
+        // Whoever waited shares the comparison that began meanwhile: strange keys, however many, cost one at a time.
+        if self.compared_at() > arrived_at {
+            return Ok(self.sequence());
+        }
         // Read before the store is: what is true then was true at least since.
         let asked_at = clock.monotonic();
         let sequence = store.sequence().await?;
-        let first = self.compared_at.load(Ordering::Acquire) == 0;
+        let first = self.compared_at().is_zero();
         let sequence = if first || sequence != self.sequence() {
             let (sequence, rows) = store.live_callers().await?;
             let mut by_hash = HashMap::default();
@@ -182,8 +191,7 @@ impl Callers {
             return Ok(Presented::Unknown);
         }
         let hash = self.key.lookup_hash(presented.as_bytes());
-        let age =
-            clock.monotonic().saturating_sub(Duration::from_nanos(self.compared_at.load(Ordering::Acquire)));
+        let age = clock.monotonic().saturating_sub(self.compared_at());
         let mut found = self.table.load().by_hash.get(&hash).cloned();
         if age > FRESH || found.is_none() {
             self.refresh(store, clock).await?;
