@@ -18,6 +18,7 @@ use crate::store::{Store, StoreError};
 mod background;
 mod chain;
 mod checkpoint;
+mod group;
 mod index;
 mod open;
 mod query;
@@ -200,6 +201,7 @@ pub struct DecisionLog(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     queue: Option<queue::Queue>,
+    group: group::Group,
     shared: Arc<writer::Shared>,
     store: Store,
     /// Held by who changes the index.
@@ -234,7 +236,7 @@ pub struct Stats {
 
 impl DecisionLog {
     /// Appends a batch, all of it or nothing, as the mode has it; the batch is empty afterwards,
-    /// and can be used again. In mode `durable` this never waits for another task.
+    /// and can be used again. In mode `durable` what is ready at the same moment goes in one write.
     ///
     /// # Errors
     /// When the records are not recorded: the caller must deny.
@@ -245,9 +247,7 @@ impl DecisionLog {
         if let Some(queue) = self.queue() {
             return queue.push(batch, self.shared()).await;
         }
-        let appended = self.shared().lock_writer().append(batch, self.shared());
-        batch.clear();
-        appended
+        self.0.group.append(batch, self.shared()).await
     }
 
     /// The node whose log it is: `nod_` and 32 hex digits.

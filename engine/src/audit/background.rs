@@ -172,6 +172,7 @@ impl DecisionLog {
             queue.close().await?;
         }
         let shared = self.shared();
+        self.0.group.flush(shared);
         {
             let mut writer = shared.lock_writer();
             writer.close();

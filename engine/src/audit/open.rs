@@ -98,7 +98,15 @@ impl DecisionLog {
             Mode::Queued | Mode::Gap => Some(Queue::start(&shared)?),
         };
         let (index, checkpoints) = Default::default();
-        Ok(Self(Arc::new(Inner { queue, shared, store, index, checkpoints, opened })))
+        Ok(Self(Arc::new(Inner {
+            queue,
+            group: super::group::Group::default(),
+            shared,
+            store,
+            index,
+            checkpoints,
+            opened,
+        })))
     }
 
     /// Rebuilds the index of what is written by now from the files.
