@@ -99,6 +99,31 @@ const START: &[u8] =
 const CLASS: &[u8] =
     br#"},"category_uid":6,"class_uid":6003,"activity_id":99,"type_uid":600399,"severity_id":1,"status_id":"#;
 
+impl<'a> Record<'a> {
+    /// A management call that was denied, with nothing known of it yet.
+    pub fn denied(id: &'a str, time: Timestamp, revision: &'a str) -> Self {
+        Self {
+            id,
+            time,
+            caller: None,
+            via: Via::Management,
+            request_id: None,
+            peer: None,
+            pack: None,
+            revision,
+            allowed: false,
+            reasons: &[],
+            policies: &[],
+            obligations: &[],
+            understands: &[],
+            asked: None,
+            http: None,
+            errors: &[],
+            stages: &[],
+        }
+    }
+}
+
 impl Record<'_> {
     /// Writes the record as one JSON object.
     ///

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::App;
 use crate::audit::Kind;
-use crate::caller::{Caller, Right};
+use crate::caller::{Caller, Right, RightOn, decide};
 use crate::clock::Clock;
-use crate::decision::Verdict;
+use crate::decision::{Reason, Verdict};
 use crate::evaluation::{Circumstances, give_batch_back, take_batch};
+use crate::policy::MANAGEMENT;
 use crate::question::{Act, Asked, Party};
-use crate::record::{Record, Via};
+use crate::record::Record;
 
 /// Lets a few of many through: whoever has no key must not be able to fill the disk.
 #[derive(Debug, Default)]
@@ -36,33 +37,18 @@ impl Throttle {
 
 /// A known caller asked for what it has no right to.
 pub(super) async fn record_refusal(app: &App, by: &Circumstances<'_>, right: Right) {
-    let reason: smol_str::SmolStr = format!("right_missing:{}", right.name()).into();
+    let reasons = [format!("right_missing:{}", right.name()).into()];
     let asked = call(by.caller, right, by.pack);
-    record(app, by, &asked, &[reason]).await;
-}
-
-async fn record(app: &App, by: &Circumstances<'_>, asked: &Asked<'_>, reasons: &[smol_str::SmolStr]) {
-    let snapshot = app.snapshot();
-    let time = app.clock.now();
+    let (snapshot, time) = (app.snapshot(), app.clock.now());
     let id = app.new_id("evt_", time);
     let record = Record {
-        id: &id,
-        time,
         caller: Some(by.caller),
-        via: Via::Management,
         request_id: by.request_id,
         peer: by.peer,
-        pack: Some(crate::policy::MANAGEMENT),
-        revision: &snapshot.revision_text,
-        allowed: false,
-        reasons,
-        policies: &[],
-        obligations: &[],
-        understands: &[],
-        asked: Some(asked),
-        http: None,
-        errors: &[],
-        stages: &[],
+        pack: Some(MANAGEMENT),
+        reasons: &reasons,
+        asked: Some(&asked),
+        ..Record::denied(&id, time, &snapshot.revision_text)
     };
     append(app, &record).await;
 }
@@ -74,27 +60,13 @@ pub(super) async fn record_unauthenticated(
     request_id: Option<&str>,
     peer: Option<IpAddr>,
 ) {
-    let snapshot = app.snapshot();
-    let time = app.clock.now();
+    let (snapshot, time) = (app.snapshot(), app.clock.now());
     let id = app.new_id("evt_", time);
     let record = Record {
-        id: &id,
-        time,
-        caller: None,
-        via: Via::Management,
         request_id,
         peer,
-        pack: None,
-        revision: &snapshot.revision_text,
-        allowed: false,
         reasons: &[reason.into()],
-        policies: &[],
-        obligations: &[],
-        understands: &[],
-        asked: None,
-        http: None,
-        errors: &[],
-        stages: &[],
+        ..Record::denied(&id, time, &snapshot.revision_text)
     };
     append(app, &record).await;
 }
@@ -103,35 +75,29 @@ impl App {
     /// Whether a call of the management API may go on: a Cedar decision of the management pack, with a record.
     /// Fails closed: without a record there is no call.
     pub async fn allows_call(&self, by: &Circumstances<'_>, right: Right) -> bool {
-        use crate::caller::{RightOn, decide};
         let snapshot = self.snapshot();
-        let combined = decide(snapshot.management(), by.caller, right, RightOn::Tenant(&by.caller.tenant));
+        let tenant = RightOn::Tenant(&by.caller.tenant);
+        let combined = decide(snapshot.management(), by.caller, right, tenant);
         let allowed = combined.verdict == Verdict::Allow;
         if !allowed {
             self.metrics.refused();
         }
-        let reasons: Vec<_> = combined.reasons.iter().map(crate::decision::Reason::text).collect();
+        let reasons: Vec<_> = combined.reasons.iter().map(Reason::text).collect();
+        let is_policy = |reason: &&Reason| matches!(reason, Reason::Policy(_));
+        let policies: Vec<_> = combined.reasons.iter().filter(is_policy).map(Reason::text).collect();
+        let asked = call(by.caller, right, None);
         let time = self.clock.now();
         let id = self.new_id("evt_", time);
-        let asked = call(by.caller, right, None);
         let record = Record {
-            id: &id,
-            time,
             caller: Some(by.caller),
-            via: Via::Management,
             request_id: by.request_id,
             peer: by.peer,
-            pack: Some(crate::policy::MANAGEMENT),
-            revision: &snapshot.revision_text,
+            pack: Some(MANAGEMENT),
             allowed,
             reasons: &reasons,
-            policies: if allowed { &reasons } else { &[] },
-            obligations: &[],
-            understands: &[],
+            policies: &policies,
             asked: Some(&asked),
-            http: None,
-            errors: &[],
-            stages: &[],
+            ..Record::denied(&id, time, &snapshot.revision_text)
         };
         append(self, &record).await && allowed
     }
