@@ -55,7 +55,12 @@ struct Scan {
 impl Scan {
     fn take(&mut self, character: char) {
         match character {
-            '(' | '[' | '{' => self.depth += 1,
+            '(' | '{' => self.depth += 1,
+            // A list, or an access by name: `principal["name"]`.
+            '[' => {
+                self.depth += 1;
+                self.links += 1;
+            }
             ')' | ']' | '}' => self.depth = self.depth.saturating_sub(1),
             ';' if self.depth == 0 => self.links = 0,
             '.' | '+' | '-' | '*' | '!' | '<' | '>' => self.links += 1,
@@ -103,7 +108,9 @@ mod tests {
 
     #[test]
     fn deep_brackets_and_long_chains_are_refused() {
-        for link in ["(", "[", "{", "!", ".a", "&& true", "|| true", "if true then ", "== 1", "-", "+ 1"] {
+        for link in
+            ["(", "[", "{", "!", ".a", "[\"a\"]", "&& true", "|| true", "if true then ", "== 1", "-", "+ 1"]
+        {
             assert!(check_text(link.repeat(11_000)).is_err(), "{link}");
         }
     }

@@ -18,6 +18,8 @@ use crate::decision::rules::Rules;
 use crate::decision::{OnPolicyError, Question, Reason, Verdict, combine, evaluate};
 use crate::entity::EntityStore;
 
+mod limits;
+
 /// What to judge, and with what.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -135,6 +137,13 @@ fn prepare(simulation: &Simulation) -> Result<(World, Validation), Vec<Problem>>
         return Err(duplicates);
     }
     let one = |problem| vec![problem];
+    let refuse = |file: &str, excess: Option<String>| match excess {
+        Some(message) => Err(vec![Problem::of_file(&file.into(), message)]),
+        None => Ok(()),
+    };
+    refuse("policies", limits::too_many_evaluations(policies.len(), simulation.requests.len()))?;
+    refuse("entities", limits::too_many_ancestors(&simulation.entities))?;
+    refuse("schema", simulation.schema.as_deref().and_then(limits::too_many_types))?;
     let schema = simulation.schema.clone().map(|text| SourceFile { shown: "schema".into(), text });
     let schema = schema.as_ref().map(compile::parse_schema).transpose().map_err(one)?;
     let text = serde_json::Value::from(simulation.entities.clone()).to_string();
@@ -143,6 +152,7 @@ fn prepare(simulation: &Simulation) -> Result<(World, Validation), Vec<Problem>>
     let validation = match &schema {
         None => Validation { valid: None, errors: Vec::new() },
         Some(schema) => {
+            refuse("schema", limits::too_many_validations(policies.len(), schema))?;
             let texts = HashMap::from([(Arc::clone(&file.shown), file.text.as_str())]);
             let [errors, _warnings] = compile::validate(&policies, schema, &texts);
             let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
