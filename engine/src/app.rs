@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use crate::audit::{AuditError, DecisionLog, LogKeys, Mode, Options, Sync};
+use crate::audit::{AuditError, DecisionLog, LogKeys, Mode, Opened, Options, Sync};
 use crate::caller::{Callers, Right};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, LogMode, LogSync};
@@ -102,6 +102,7 @@ impl App {
         let options = log_options(&config);
         let keys = LogKeys::derive(root)?;
         let log = DecisionLog::open(options, keys, Arc::clone(&clock), &*rng, store.clone()).await?;
+        report_opened(log.opened());
         let callers = Callers::new(root.derive(Purpose::CallerKeys));
         let sequence = callers.refresh(&store, &*clock).await?;
         let management = config.policies.management.clone();
@@ -157,12 +158,15 @@ impl App {
         // Well under the 700 ms after which a table is not trusted.
         const EVERY: Duration = Duration::from_millis(200);
         let mut failing = false;
+        self.log_changes().await;
         loop {
             tokio::time::sleep(EVERY).await;
             match self.callers.refresh(&self.store, &*self.clock).await {
                 Ok(sequence) => {
                     failing = false;
-                    self.at_sequence(sequence);
+                    if self.at_sequence(sequence) {
+                        self.log_changes().await;
+                    }
                 }
                 Err(error) if !failing => {
                     failing = true;
@@ -178,12 +182,14 @@ impl App {
         self.at_sequence(self.callers.sequence());
     }
 
-    fn at_sequence(&self, sequence: u64) {
+    /// Whether that was new.
+    fn at_sequence(&self, sequence: u64) -> bool {
         if self.snapshot.load().revision.sequence >= sequence {
-            return;
+            return false;
         }
         let serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
         self.snapshot.store(Arc::new(serving.loaded.at(sequence)));
+        true
     }
 
     /// A caller lacked a right: counted, and an event in the decision log.
@@ -203,6 +209,22 @@ impl App {
         if self.refusals.admits(&*self.clock) {
             events::record_unauthenticated(self, reason, request_id, peer).await;
         }
+    }
+}
+
+/// Says what the last end of the decision log was like, when it was no clean one.
+fn report_opened(opened: &Opened) {
+    let Opened { missing_at_most, missing_unknown, cut_bytes, .. } = *opened;
+    if missing_unknown {
+        tracing::warn!(
+            "the decision log did not end cleanly, and nothing tells how many records are missing"
+        );
+    } else if missing_at_most > 0 || cut_bytes > 0 {
+        tracing::warn!(
+            missing_at_most,
+            cut_bytes,
+            "the decision log did not end cleanly: a gap record says so"
+        );
     }
 }
 

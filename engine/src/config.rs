@@ -201,7 +201,7 @@ impl Default for DecisionLog {
             sync: LogSync::Interval,
             sync_milliseconds: 1_000,
             segment_bytes: 64 << 20,
-            queue_records: 65_536,
+            queue_records: 16_384,
             checkpoint_seconds: 10,
         }
     }

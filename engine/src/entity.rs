@@ -26,14 +26,9 @@ impl EntityStore {
         self.by_uid.get(uid)
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.by_uid.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.by_uid.is_empty()
+    /// How many there are, the schema's actions apart.
+    pub fn count(&self) -> usize {
+        self.by_uid.keys().filter(|uid| !uid.entity_type().is_action()).count()
     }
 
     /// All of them, in no order.

@@ -292,6 +292,7 @@ impl<'a> Evaluation<'a> {
             id: &answer.decision_id,
             time: self.time,
             caller: Some(self.by.caller),
+            tenant: &self.by.caller.tenant,
             via: self.by.via,
             request_id: self.by.request_id,
             peer: self.by.peer,

@@ -177,7 +177,7 @@ impl Key {
     }
 }
 
-/// Header and place, with the length of the first so that no two pairs give the same bytes.
+/// Header and place. The header's length is fixed, so no two pairs give the same bytes.
 fn associated_data(header: [u8; 2], place: &[u8]) -> Vec<u8> {
     [&header[..], place].concat()
 }

@@ -62,6 +62,8 @@ pub struct Record<'a> {
     pub time: Timestamp,
     /// Who asked; nobody when the key is not known.
     pub caller: Option<&'a Caller>,
+    /// Whose matter it is.
+    pub tenant: &'a str,
     /// How.
     pub via: Via,
     /// The caller's own id of its request.
@@ -106,6 +108,7 @@ impl<'a> Record<'a> {
             id,
             time,
             caller: None,
+            tenant: "",
             via: Via::Management,
             request_id: None,
             peer: None,
@@ -208,7 +211,7 @@ impl Record<'_> {
         out.extend_from_slice(br#","via":""#);
         out.extend_from_slice(self.via.name().as_bytes());
         out.extend_from_slice(br#"","tenant":"#);
-        text(out, self.caller.map_or("", |caller| &caller.tenant))?;
+        text(out, self.tenant)?;
         out.extend_from_slice(br#","revision":"#);
         text(out, self.revision)?;
         out.extend_from_slice(br#","reasons":"#);

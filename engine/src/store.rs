@@ -14,13 +14,15 @@ use sqlx::sqlite::{
 };
 
 pub mod callers;
+pub mod changes;
 pub mod log_blocks;
 mod meta;
 
 /// The migrations, oldest first. A new one is a file and its line here.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "foundation", include_str!("../../migrations/sqlite/0001_foundation.sql")),
     (2, "log blocks", include_str!("../../migrations/sqlite/0002_log_blocks.sql")),
+    (3, "changes", include_str!("../../migrations/sqlite/0003_changes.sql")),
 ];
 
 /// The name of the database file in the data folder.
@@ -88,6 +90,7 @@ impl Store {
     /// When the file can't be opened, or is newer than this program.
     pub async fn open(folder: &Path) -> Result<Self, StoreError> {
         let path = folder.join(FILE_NAME);
+        make_private(&path).map_err(|error| StoreError::Open { path: path.clone(), source: error.into() })?;
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .create_if_missing(true)
@@ -112,6 +115,15 @@ impl Store {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// Makes the file for its owner alone; SQLite gives the files beside it the same mode.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
 }
 
 fn migrator() -> Migrator {

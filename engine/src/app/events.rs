@@ -13,6 +13,7 @@ use crate::evaluation::{Circumstances, give_batch_back, take_batch};
 use crate::policy::MANAGEMENT;
 use crate::question::{Act, Asked, Party};
 use crate::record::Record;
+use crate::store::changes::Change;
 
 /// Lets a few of many through: whoever has no key must not be able to fill the disk.
 #[derive(Debug, Default)]
@@ -43,6 +44,7 @@ pub(super) async fn record_refusal(app: &App, by: &Circumstances<'_>, right: Rig
     let id = app.new_id("evt_", time);
     let record = Record {
         caller: Some(by.caller),
+        tenant: &by.caller.tenant,
         request_id: by.request_id,
         peer: by.peer,
         pack: Some(MANAGEMENT),
@@ -72,6 +74,60 @@ pub(super) async fn record_unauthenticated(
 }
 
 impl App {
+    /// Takes over into the decision log what administrators changed. A change that a crash keeps from being noted as
+    /// taken over is taken over again, under the same id: twice and not never.
+    pub(super) async fn log_changes(&self) {
+        const AT_ONCE: i64 = 100;
+        loop {
+            let changes = match self.store.unlogged_changes(AT_ONCE).await {
+                Ok(changes) if changes.is_empty() => return,
+                Ok(changes) => changes,
+                Err(error) => {
+                    tracing::error!(%error, "changes could not be read for the decision log: tried again later");
+                    return;
+                }
+            };
+            for change in &changes {
+                if !self.log_change(change).await {
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn log_change(&self, change: &Change) -> bool {
+        let party = |type_name, id| Party {
+            type_name: Cow::Borrowed(type_name),
+            id: Cow::Borrowed(id),
+            properties: None,
+        };
+        let asked = Asked {
+            subject: party("operator", "command line"),
+            action: Act { name: Cow::Borrowed(&change.kind), properties: None },
+            resource: Party {
+                properties: serde_json::from_str(&change.detail).ok(),
+                ..party("caller", &change.target_id)
+            },
+            context: None,
+        };
+        let snapshot = self.snapshot();
+        let record = Record {
+            pack: Some(MANAGEMENT),
+            tenant: &change.tenant_id,
+            allowed: true,
+            asked: Some(&asked),
+            ..Record::denied(&change.id, change.made_at, &snapshot.revision_text)
+        };
+        if !append(self, &record).await {
+            return false;
+        }
+        let noted = self.store.change_logged(&change.id, self.clock.now()).await;
+        if let Err(error) = &noted {
+            tracing::error!(%error, "a change could not be noted as logged: it is logged again later");
+        }
+        noted.is_ok()
+    }
+
     /// Whether a call of the management API may go on: a Cedar decision of the management pack, with a record.
     /// Fails closed: without a record there is no call.
     pub async fn allows_call(&self, by: &Circumstances<'_>, right: Right) -> bool {
@@ -90,6 +146,7 @@ impl App {
         let id = self.new_id("evt_", time);
         let record = Record {
             caller: Some(by.caller),
+            tenant: &by.caller.tenant,
             request_id: by.request_id,
             peer: by.peer,
             pack: Some(MANAGEMENT),

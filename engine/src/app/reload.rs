@@ -6,7 +6,7 @@ use super::App;
 use crate::clock::Timestamp;
 use crate::metrics::Metrics;
 use crate::policy::watch::Watch;
-use crate::policy::{LoadError, Loaded};
+use crate::policy::{LoadError, Loaded, MANAGEMENT};
 
 /// How the last load went.
 #[derive(Clone, Debug)]
@@ -73,8 +73,10 @@ impl App {
 
 /// Says what is served, and what is worth a word.
 pub(super) fn announce(loaded: &Loaded, metrics: &Metrics) {
-    let policies = loaded.packs().map(|pack| pack.rules.all.len()).sum();
-    metrics.serving(loaded.packs().count() - 1, policies);
+    let asked = loaded.packs().filter(|pack| pack.name() != MANAGEMENT);
+    let (packs, policies) =
+        asked.fold((0, 0), |(packs, policies), pack| (packs + 1, policies + pack.rules.all.len()));
+    metrics.serving(packs, policies);
     for warning in loaded.packs().flat_map(|pack| &pack.warnings) {
         tracing::warn!("{warning}");
     }

@@ -4,8 +4,7 @@
 //! written, or none. An append that is given up before its answer leaves its records to the group. Must never: keep
 //! records while nothing else happens and somebody waits for them.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::AuditError;
 use super::record::Batch;
@@ -14,8 +13,9 @@ use super::writer::Shared;
 /// A group that has grown to this is written before anything joins it.
 const RECORDS: usize = 1_024;
 const BYTES: usize = 1 << 20;
-/// Failures are kept for the members of so many groups; older members have answered or given up.
-const FAILURES: usize = 64;
+
+/// How a group's write went. Every member holds its own group's, so that none can take another's for it.
+type Outcome = Arc<OnceLock<Result<(), String>>>;
 
 #[derive(Debug, Default)]
 pub(super) struct Group {
@@ -26,19 +26,17 @@ pub(super) struct Group {
 struct State {
     /// What has joined and is not written.
     open: Batch,
-    /// The number of the group that can be joined.
-    number: u64,
-    /// Groups that could not be written, and why.
-    failed: VecDeque<(u64, String)>,
+    /// The outcome of the group that can be joined.
+    outcome: Outcome,
 }
 
 impl Group {
     /// Appends a batch with whatever else is ready; the batch is empty afterwards.
     pub(super) async fn append(&self, batch: &mut Batch, shared: &Shared) -> Result<(), AuditError> {
-        let number = self.join(batch, shared);
+        let outcome = self.join(batch, shared);
         // Once around: every task that is ready by now joins before the first of them writes.
         tokio::task::yield_now().await;
-        self.finish(number, shared)
+        self.finish(&outcome, shared)
     }
 
     /// Writes what was left by appends that were given up.
@@ -50,7 +48,7 @@ impl Group {
         }
     }
 
-    fn join(&self, batch: &mut Batch, shared: &Shared) -> u64 {
+    fn join(&self, batch: &mut Batch, shared: &Shared) -> Outcome {
         let mut state = self.lock();
         let full = state.open.len() + batch.len() > RECORDS || state.open.bytes() + batch.bytes() > BYTES;
         if full && !state.open.is_empty() {
@@ -63,17 +61,16 @@ impl Group {
             state.open.absorb(batch);
         }
         batch.clear();
-        state.number
+        Arc::clone(&state.outcome)
     }
 
-    fn finish(&self, number: u64, shared: &Shared) -> Result<(), AuditError> {
+    fn finish(&self, outcome: &Outcome, shared: &Shared) -> Result<(), AuditError> {
         let mut state = self.lock();
-        if state.number == number {
-            return state.write(shared);
-        }
-        match state.failed.iter().find(|(failed, _)| *failed == number) {
-            Some((_, why)) => Err(AuditError::Unavailable(why.clone())),
-            None => Ok(()),
+        match outcome.get() {
+            Some(Ok(())) => Ok(()),
+            Some(Err(why)) => Err(AuditError::Unavailable(why.clone())),
+            // Not written yet, so it is the open group still.
+            None => state.write(shared),
         }
     }
 
@@ -87,14 +84,10 @@ impl State {
     /// Writes the open group and opens the next. Whoever waits for the mutex meanwhile would wait for the file too.
     fn write(&mut self, shared: &Shared) -> Result<(), AuditError> {
         let written = shared.lock_writer().append(&self.open, shared);
-        if let Err(error) = &written {
-            if self.failed.len() == FAILURES {
-                self.failed.pop_front();
-            }
-            self.failed.push_back((self.number, error.to_string()));
-        }
+        let outcome = written.as_ref().copied().map_err(ToString::to_string);
+        self.outcome.set(outcome).ok();
+        self.outcome = Outcome::default();
         self.open.clear();
-        self.number += 1;
         written
     }
 }

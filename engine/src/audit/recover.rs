@@ -160,6 +160,32 @@ fn previous_of(
     Ok(header.previous_mac())
 }
 
+/// Tells a log of another root key from one that was edited: its first header names the other key, and what follows
+/// the header does not follow from it under this one.
+///
+/// # Errors
+/// When the log is another root key's, or can't be read.
+pub(super) fn check_root_key(folder: &Path, keys: &LogKeys) -> Result<(), AuditError> {
+    let Some(first) = segment::list(folder)?.segments.first().copied() else { return Ok(()) };
+    let mut reader = LineReader::open(&folder.join(file_name(first)), 0)?;
+    let mut header_mac = None;
+    while let Some(raw) = reader.next_line()? {
+        let Ok(line) = chain::parse_line(raw.bytes) else { return Ok(()) };
+        match header_mac {
+            None => match Header::read(line.event) {
+                Some(header) if header.key != keys.fingerprint() => header_mac = Some(line.mac),
+                _ => return Ok(()),
+            },
+            Some(mac) if keys.follows(&mac, line.body, &line.mac) => return Ok(()),
+            Some(_) => break,
+        }
+    }
+    match header_mac {
+        Some(_) => Err(AuditError::OtherRootKey(folder.to_owned())),
+        None => Ok(()),
+    }
+}
+
 /// Power loss may leave NUL bytes where a record's bytes never reached the disk; JSON has none.
 /// Anything else that is not a record was edited.
 fn not_a_record(walked: Walked, raw: &RawLine<'_>, path: &Path) -> Result<Walked, AuditError> {

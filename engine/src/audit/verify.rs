@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::AuditError;
 use super::chain::{self, LogKeys};
 use super::checkpoint::{self, Checkpoint, OwnContent};
-use super::recover::read_node;
+use super::recover::{check_root_key, read_node};
 use super::report::{Finding, Place, Problem, Report};
 use super::reservation::{self, Found};
 use super::segment::{self, CHECKPOINT_FILE, FOLDER, Listing, file_name};
@@ -31,6 +31,7 @@ pub fn verify(data_dir: &Path, root: &RootKey, given: Option<&Checkpoint>) -> Re
         report.found(Place::default(), Problem::Cut { ends_at: 0, covered: given.seq });
         return Ok(report);
     }
+    check_root_key(&folder, &keys)?;
     let before = fingerprint(&folder);
     let report = verify_once(&folder, &keys, given);
     // A server that starts or ends meanwhile changes more than the end: then look again.

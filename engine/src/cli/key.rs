@@ -13,6 +13,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::policy::MANAGEMENT;
 use crate::policy::settings::is_pack_name;
 use crate::protect::Purpose;
+use crate::random::new_id;
 use crate::store::callers::CallerRow;
 
 #[derive(Debug, Subcommand)]
@@ -83,9 +84,10 @@ fn create_key(args: &CreateArgs) -> Result<ExitCode, Failure> {
     let root = root_key(&config)?;
     let (clock, rng) = system();
     let (row, secret) = create(new, &root.derive(Purpose::CallerKeys), &*clock, &*rng)?;
+    let change = new_id("evt_", clock.now(), &*rng)?;
     block_on(async {
         let store = open_store(&config, &root).await?;
-        store.insert_caller(&row).await?;
+        store.insert_caller(&row, &change).await?;
         store.close().await;
         Ok(())
     })?;
@@ -169,10 +171,12 @@ fn status(caller: &CallerRow, now: Timestamp) -> &'static str {
 fn revoke_key(args: &RevokeArgs) -> Result<ExitCode, Failure> {
     let config = args.place.read()?;
     let root = root_key(&config)?;
-    let now = system().0.now();
+    let (clock, rng) = system();
+    let now = clock.now();
+    let change = new_id("evt_", now, &*rng)?;
     let revoked = block_on(async {
         let store = open_store(&config, &root).await?;
-        let revoked = store.revoke_caller(&args.tenant, &args.id, now).await?;
+        let revoked = store.revoke_caller(&args.tenant, &args.id, now, &change).await?;
         store.close().await;
         Ok(revoked)
     })?;

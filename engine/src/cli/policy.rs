@@ -96,7 +96,7 @@ fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
                     say(&format!("error: another pack has the name `{}`", pack.name()));
                     failed = true;
                 }
-                let (policies, entities) = (pack.rules.all.len(), pack.entities.len());
+                let (policies, entities) = (pack.rules.all.len(), pack.entities.count());
                 print(&format!("{}: {policies} policies, {entities} entities", pack.name()));
             }
             Err(problems) => {

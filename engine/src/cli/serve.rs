@@ -115,11 +115,11 @@ async fn run(config: Config, dev: bool) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (clock, rng) = system();
+    // What can fail without having touched anything comes first.
+    let listener = Listener::bind(&config, dev).await?;
     make_folder(&config.data.folder)?;
-    let key_file = config.root_key();
-    let root = if dev { RootKey::read_or_create(&key_file, &*rng)? } else { RootKey::read(&key_file)? };
+    let root = if dev { dev_root_key(&config, &*rng)? } else { RootKey::read(&config.root_key())? };
     let app = App::start(config, &root, clock, rng).await?;
-    let listener = Listener::bind(&app, dev).await?;
     let dev_key = renew_dev_caller(&app, &root, dev).await?;
     app.listens_at(listener.url());
     print(&format!("listening on {}", listener.url()));
@@ -142,6 +142,21 @@ async fn run(config: Config, dev: bool) -> Result<(), Failure> {
     background.await.map_err(|_| "the decision log's background task ended in a defect")??;
     app.store.close().await;
     Ok(())
+}
+
+/// The root key, made at the first start of all. Data without its key is left alone: another key would open nothing
+/// of it, and would look as if it were the right one.
+fn dev_root_key(config: &Config, rng: &dyn Rng) -> Result<RootKey, Failure> {
+    let file = config.root_key();
+    let folder = &config.data.folder;
+    let has_data = [crate::store::FILE_NAME, "log"].iter().any(|name| folder.join(name).exists());
+    if has_data && !file.exists() {
+        let (folder, file) = (folder.display(), file.display());
+        return Err(
+            format!("`{folder}` holds data, and its root key `{file}` is not there: restore it").into()
+        );
+    }
+    Ok(RootKey::read_or_create(&file, rng)?)
 }
 
 type Background = tokio::task::JoinHandle<Result<(), crate::audit::AuditError>>;
@@ -170,7 +185,8 @@ fn spawn_background(app: &Arc<App>, mut stopped: tokio::sync::watch::Receiver<bo
 async fn renew_dev_caller(app: &App, root: &RootKey, dev: bool) -> Result<Option<String>, Failure> {
     for earlier in app.store.callers_of(DEFAULT_TENANT).await? {
         if earlier.name == DEV_NAME && earlier.revoked_at.is_none() {
-            app.store.revoke_caller(DEFAULT_TENANT, &earlier.id, app.clock.now()).await?;
+            let now = app.clock.now();
+            app.store.revoke_caller(DEFAULT_TENANT, &earlier.id, now, &app.new_id("evt_", now)).await?;
         }
     }
     let mut key = None;
@@ -185,7 +201,7 @@ async fn renew_dev_caller(app: &App, root: &RootKey, dev: bool) -> Result<Option
         };
         let (clock, rng): (&dyn Clock, &dyn Rng) = (&*app.clock, &*app.rng);
         let (row, secret) = create(new, &root.derive(Purpose::CallerKeys), clock, rng)?;
-        app.store.insert_caller(&row).await?;
+        app.store.insert_caller(&row, &app.new_id("evt_", app.clock.now())).await?;
         key = Some(secret.expose_secret().to_owned());
     }
     app.callers.refresh(&app.store, &*app.clock).await?;

@@ -12,7 +12,7 @@ use serde_json::error::Category;
 
 use super::error::ApiError;
 use crate::app::App;
-use crate::object;
+use crate::object::{self, WithoutDuplicates};
 
 /// A body that is text, small enough, and not nested too deep.
 pub(super) struct JsonBody(Bytes);
@@ -64,6 +64,15 @@ impl JsonBody {
         }
         Ok(Self(bytes))
     }
+}
+
+/// Refuses text in which an object has a key twice.
+///
+/// # Errors
+/// Which key.
+pub(super) fn refuse_duplicates(text: &str) -> Result<(), ApiError> {
+    let read: Result<WithoutDuplicates, _> = serde_json::from_str(text);
+    read.map(drop).map_err(|error| ApiError::MalformedJson(error.to_string()))
 }
 
 /// Reads text that is an object of some form.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::batch::{Parts, Reader, read_items};
-use super::body::JsonBody;
+use super::body::{JsonBody, refuse_duplicates};
 use super::caller::Authenticated;
 use super::error::{ApiError, ProblemBody};
 use crate::app::App;
@@ -259,9 +259,13 @@ impl DecideRequest<'_> {
             return Err(ApiError::CredentialUnsupported);
         }
         if let Some(http) = self.http {
+            refuse_duplicates(http.get())?;
             let checked: Result<HttpRequest, _> = object::parse(http.get());
             if let Err(error) = checked {
-                return Err(ApiError::InvalidRequest(format!("`http` is not valid: {error}")));
+                let error = error.to_string();
+                // The position is within `http`, and would mislead.
+                let words = error.split(" at line ").next().unwrap_or_default();
+                return Err(ApiError::InvalidRequest(format!("`http` is not valid: {words}")));
             }
         }
         Ok(())

@@ -133,7 +133,7 @@ fn details(app: &App) -> Details {
         name: pack.name().to_owned(),
         version: pack.settings.version.clone(),
         policies: pack.rules.all.len(),
-        entities: pack.entities.len(),
+        entities: pack.entities.count(),
         warnings: pack.warnings.iter().map(ToString::to_string).collect(),
     });
     Details {

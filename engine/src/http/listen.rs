@@ -25,6 +25,7 @@ use super::drain::Draining;
 use super::error::ApiError;
 use super::tls::{Certificates, TlsError};
 use crate::app::App;
+use crate::config::Config;
 
 /// Headers of one request together, in bytes.
 const HEADER_BYTES: usize = 32 << 10;
@@ -72,13 +73,13 @@ impl Listener {
     ///
     /// # Errors
     /// When it can't be had, or would be reachable without TLS.
-    pub async fn bind(app: &App, dev: bool) -> Result<Self, ListenError> {
-        let server = &app.config.server;
+    pub async fn bind(config: &Config, dev: bool) -> Result<Self, ListenError> {
+        let server = &config.server;
         let address = server.listen;
         if dev && !address.ip().is_loopback() {
             return Err(ListenError::DevOffLoopback(address));
         }
-        let certificates = app.config.tls.as_ref().map(Certificates::read).transpose()?.map(Arc::new);
+        let certificates = config.tls.as_ref().map(Certificates::read).transpose()?.map(Arc::new);
         if certificates.is_none() && !address.ip().is_loopback() && !server.allow_plaintext {
             return Err(ListenError::Plaintext(address));
         }

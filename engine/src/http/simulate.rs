@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Request, State};
 use tokio::sync::Semaphore;
 
-use super::body::JsonBody;
+use super::body::{JsonBody, refuse_duplicates};
 use super::caller::Authenticated;
 use super::error::{ApiError, ProblemBody};
 use crate::app::App;
@@ -32,6 +32,8 @@ pub(super) async fn simulate_policies(
     let who = Authenticated::of(&app, &parts).await?;
     who.may(&app, Right::Simulate).await?;
     let body = JsonBody::read(&app, &parts, body).await?;
+    // Entities and contexts are read as Cedar reads them, which would let the last of two keys count.
+    refuse_duplicates(body.text())?;
     let simulation: Simulation = body.parse()?;
     let limit = app.config.limits.batch_items;
     if simulation.requests.len() > limit {

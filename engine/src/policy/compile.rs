@@ -2,11 +2,13 @@
 //!
 //! `cedar-policy` is the parser and the validator. Each file is parsed alone, so that its errors name it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use cedar_policy::{Entities, PolicyId, PolicySet, Schema, ValidationMode, ValidationWarning, Validator};
+use cedar_policy::{
+    Entities, PolicyId, PolicySet, Schema, ValidationError, ValidationMode, ValidationWarning, Validator,
+};
 use cedar_policy_core::ast::Policy;
 
 use super::bounds;
@@ -181,12 +183,15 @@ pub fn validate(policies: &[Sourced], schema: &Schema, texts: &HashMap<Arc<str>,
     };
     let mut errors: Vec<Problem> =
         result.validation_errors().map(|error| problem(error.policy_id(), error)).collect();
+    let failed: HashSet<&PolicyId> = result.validation_errors().map(ValidationError::policy_id).collect();
     let mut warnings = Vec::new();
     for warning in result.validation_warnings() {
         let problem = problem(warning.policy_id(), warning);
         // A policy that no action of the schema fits can never apply: its author meant another one.
         match warning {
-            ValidationWarning::InvalidActionApplication(_) => errors.push(problem),
+            ValidationWarning::InvalidActionApplication(_) if !failed.contains(warning.policy_id()) => {
+                errors.push(problem);
+            }
             _ => warnings.push(problem),
         }
     }

@@ -3,6 +3,7 @@
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
+use super::changes::{self, Change};
 use super::{Store, StoreError, meta, storable};
 use crate::clock::Timestamp;
 
@@ -32,11 +33,11 @@ pub struct CallerRow {
 }
 
 impl Store {
-    /// Stores a new caller, and its tenant if that is new.
+    /// Stores a new caller, and its tenant if that is new. `change_id` names the change in the decision log.
     ///
     /// # Errors
     /// When the database fails, or a text has a NUL.
-    pub async fn insert_caller(&self, caller: &CallerRow) -> Result<(), StoreError> {
+    pub async fn insert_caller(&self, caller: &CallerRow, change_id: &str) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         sqlx::query("INSERT INTO tenants (id, created_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING")
             .bind(storable(&caller.tenant_id)?)
@@ -59,6 +60,21 @@ impl Store {
         .bind(caller.revoked_at.map(|at| at.0))
         .execute(&mut *transaction)
         .await?;
+        let detail = serde_json::json!({
+            "name": caller.name,
+            "packs": caller.packs,
+            "default_pack": caller.default_pack,
+            "rights": caller.rights,
+        });
+        let change = Change {
+            id: change_id.to_owned(),
+            tenant_id: caller.tenant_id.clone(),
+            made_at: caller.created_at,
+            kind: "caller_created".into(),
+            target_id: caller.id.clone(),
+            detail: detail.to_string(),
+        };
+        changes::insert(&mut transaction, &change).await?;
         meta::advance_sequence(&mut transaction).await?;
         transaction.commit().await?;
         Ok(())
@@ -68,7 +84,13 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn revoke_caller(&self, tenant_id: &str, id: &str, at: Timestamp) -> Result<bool, StoreError> {
+    pub async fn revoke_caller(
+        &self,
+        tenant_id: &str,
+        id: &str,
+        at: Timestamp,
+        change_id: &str,
+    ) -> Result<bool, StoreError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let changed = sqlx::query(
             "UPDATE callers SET revoked_at = $1 WHERE tenant_id = $2 AND id = $3 AND revoked_at IS NULL",
@@ -80,6 +102,15 @@ impl Store {
         .await?
         .rows_affected();
         if changed > 0 {
+            let change = Change {
+                id: change_id.to_owned(),
+                tenant_id: tenant_id.to_owned(),
+                made_at: at,
+                kind: "caller_revoked".into(),
+                target_id: id.to_owned(),
+                detail: "{}".into(),
+            };
+            changes::insert(&mut transaction, &change).await?;
             meta::advance_sequence(&mut transaction).await?;
         }
         transaction.commit().await?;
