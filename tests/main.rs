@@ -50,3 +50,4 @@ mod routes {
     mod well_known;
 }
 mod tidy;
+mod tls;
