@@ -49,5 +49,6 @@ mod routes {
     }
     mod well_known;
 }
+mod tenants;
 mod tidy;
 mod tls;
