@@ -25,6 +25,8 @@ mod conformance;
 mod crash;
 mod fixtures;
 mod hostile;
+mod limits;
+mod packs;
 mod readme;
 mod reload;
 mod routes {
