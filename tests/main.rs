@@ -28,6 +28,7 @@ mod hostile;
 mod limits;
 mod packs;
 mod readme;
+mod refusals;
 mod reload;
 mod routes {
     mod access {
