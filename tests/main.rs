@@ -52,6 +52,7 @@ mod routes {
     }
     mod well_known;
 }
+mod shutdown;
 mod tenants;
 mod tidy;
 mod tls;
