@@ -23,9 +23,12 @@ mod cli {
 }
 mod conformance;
 mod crash;
+#[cfg(target_os = "linux")]
+mod disk_full;
 mod fixtures;
 mod hostile;
 mod limits;
+mod log_modes;
 mod packs;
 mod readme;
 mod refusals;
