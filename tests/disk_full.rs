@@ -200,6 +200,36 @@ fn while_no_file_at_all_can_grow_it_lives_and_recovers() {
 }
 
 #[test]
+fn the_index_is_filled_again_when_there_is_room_for_the_database() {
+    let mut server = in_mode("durable", "").start();
+    // The database's journal has no room to grow, and the log still has some.
+    let journal = server.data().join("portcullis.db-wal").metadata().unwrap().len();
+    assert!(journal > log_bytes(server.data()) + 50_000, "{journal}");
+    server.process().limit_file_size(Some(journal));
+    let asks = |server: &Server| {
+        let batch = json!({"evaluations": vec![question("alice", "read", "record-1"); 50]});
+        let _ = server.post("/access/v1/evaluations", &batch).expect_status(200);
+    };
+    // Blocks end after so many records or bytes, and are then stored.
+    let fails = eventually(RECOVERY, || {
+        asks(&server);
+        server.stderr().contains("background work failed").then_some(())
+    });
+    assert!(fails.is_some(), "{}", server.stderr());
+    recovers(&mut server);
+    let behind = || metric(&server, "portcullis_decision_log_index_lag");
+    let stuck = behind();
+    assert!(stuck >= 100.0, "{stuck}");
+    for _ in 0..10 {
+        asks(&server);
+    }
+    // Less than what was stuck: only a block that is not full may be outstanding.
+    let caught_up = eventually(RECOVERY, || (behind() < 256.0).then_some(()));
+    assert!(caught_up.is_some(), "{} behind: {}", behind(), server.stderr());
+    is_whole(&mut server, &[]);
+}
+
+#[test]
 fn a_server_that_ends_on_a_full_disk_says_so_and_starts_again_when_there_is_room() {
     let mut server = in_mode("durable", "").start();
     let answered: Vec<_> = (0..5).map(|_| id(&decide(server.client()))).collect();
