@@ -33,7 +33,7 @@ fn log_of(decisions: usize) -> TempDir {
 }
 
 /// The segment files, oldest first.
-fn segments(data: &Path) -> Vec<PathBuf> {
+pub(crate) fn segments(data: &Path) -> Vec<PathBuf> {
     let is_segment = |path: &PathBuf| {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         path.extension().is_some_and(|kind| kind == "jsonl") && stem.bytes().all(|byte| byte.is_ascii_digit())

@@ -134,15 +134,36 @@ pub(crate) fn limited_key(server: &Server, rights: &[&str]) -> String {
 
 /// Makes a caller key in this data folder and gives its id and the key.
 pub(crate) fn create_key(data: &Path, rights: &[&str], packs: &[&str]) -> (String, String) {
+    create_key_with(data, rights, packs, &[])
+}
+
+/// The same with further arguments.
+pub(crate) fn create_key_with(
+    data: &Path,
+    rights: &[&str],
+    packs: &[&str],
+    further: &[&str],
+) -> (String, String) {
     let mut arguments = vec!["key", "create", "--name", "limited"];
     arguments.extend(rights.iter().flat_map(|right| ["--right", right]));
     arguments.extend(packs.iter().flat_map(|pack| ["--pack", pack]));
+    arguments.extend(further);
     let made = Cli::new(arguments).path("--data", data).run().expect_status(0);
     let of =
         |word: &str| made.value(word).unwrap_or_else(|| panic!("no `{word}`: {}", made.stdout)).to_owned();
     let (id, key) = (of("id "), of("key "));
     assert!(id.starts_with("clr_") && key.starts_with("pcc_"), "{}", made.stdout);
     (id, key)
+}
+
+/// The records of a server's decision log, the log's own among them, oldest first.
+pub(crate) fn log_records(data: &Path) -> Vec<Value> {
+    let mut found = Vec::new();
+    for segment in crate::audit::segments(data) {
+        let text = std::fs::read_to_string(&segment).unwrap();
+        found.extend(text.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line is JSON")));
+    }
+    found
 }
 
 /// The sum of a metric's samples whose labels include those of `sample`; 0 when there is none.

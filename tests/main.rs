@@ -23,9 +23,15 @@ mod cli {
 }
 mod conformance;
 mod crash;
+#[cfg(target_os = "linux")]
+mod disk_full;
 mod fixtures;
 mod hostile;
+mod limits;
+mod log_modes;
+mod packs;
 mod readme;
+mod refusals;
 mod reload;
 mod routes {
     mod access {
@@ -49,4 +55,7 @@ mod routes {
     }
     mod well_known;
 }
+mod shutdown;
+mod tenants;
 mod tidy;
+mod tls;

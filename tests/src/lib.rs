@@ -25,6 +25,7 @@ mod random;
 mod raw;
 mod server;
 mod switch;
+mod tls;
 mod wait;
 
 pub use binary::{binary, repository};
@@ -37,4 +38,5 @@ pub use random::XorShift;
 pub use raw::{RawAnswer, raw, raw_cut, raw_slowly};
 pub use server::{Builder, Server};
 pub use switch::{conformance, soak};
+pub use tls::{Certificate, TlsConnection};
 pub use wait::eventually;

@@ -13,6 +13,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 const KEPT_STDERR_BYTES: usize = 64 * 1024;
 
 /// A running child, with its output.
@@ -75,14 +77,36 @@ impl Process {
         !self.ended && matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    /// When the signal can't be sent.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("the signal can be sent");
+    }
+
+    /// Limits how large a file it may make grow, as a full disk would; `None` lifts the limit.
+    ///
+    /// # Panics
+    /// When the limit can't be set.
+    #[cfg(target_os = "linux")]
+    pub fn limit_file_size(&self, bytes: Option<u64>) {
+        use rustix::process::{Resource, Rlimit, prlimit};
+        let limit = Rlimit { current: bytes, maximum: None };
+        prlimit(Some(self.pid()), Resource::Fsize, limit).expect("the limit can be set");
+    }
+
+    fn pid(&self) -> Pid {
+        i32::try_from(self.id()).ok().and_then(Pid::from_raw).expect("a process has an id")
+    }
+
     /// Asks it to end (SIGTERM) and gives its exit status; nothing when it was not gone in time.
     ///
     /// # Panics
     /// When the signal can't be sent.
     pub fn terminate(&mut self, limit: Duration) -> Option<i32> {
         if self.is_running() {
-            let status = Command::new("kill").args(["-TERM", &self.id().to_string()]).status();
-            assert!(status.is_ok_and(|status| status.success()), "SIGTERM could not be sent");
+            self.signal(Signal::TERM);
         }
         let status = self.wait(limit);
         self.kill();

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::App;
-use crate::audit::Kind;
+use crate::audit::{AuditError, Kind};
 use crate::caller::{Caller, Right, RightOn, decide};
 use crate::clock::Clock;
 use crate::decision::{Reason, Verdict};
@@ -52,7 +52,7 @@ pub(super) async fn record_refusal(app: &App, by: &Circumstances<'_>, right: Rig
         asked: Some(&asked),
         ..Record::denied(&id, time, &snapshot.revision_text)
     };
-    append(app, &record).await;
+    append(app, &record).await.ok();
 }
 
 /// Nobody known asked.
@@ -70,7 +70,7 @@ pub(super) async fn record_unauthenticated(
         reasons: &[reason.into()],
         ..Record::denied(&id, time, &snapshot.revision_text)
     };
-    append(app, &record).await;
+    append(app, &record).await.ok();
 }
 
 impl App {
@@ -130,7 +130,10 @@ impl App {
 
     /// Whether a call of the management API may go on: a Cedar decision of the management pack, with a record.
     /// Fails closed: without a record there is no call.
-    pub async fn allows_call(&self, by: &Circumstances<'_>, right: Right) -> bool {
+    ///
+    /// # Errors
+    /// When it can't be recorded.
+    pub async fn allows_call(&self, by: &Circumstances<'_>, right: Right) -> Result<bool, AuditError> {
         let snapshot = self.snapshot();
         let tenant = RightOn::Tenant(&by.caller.tenant);
         let combined = decide(snapshot.management(), by.caller, right, tenant);
@@ -156,7 +159,7 @@ impl App {
             asked: Some(&asked),
             ..Record::denied(&id, time, &snapshot.revision_text)
         };
-        append(self, &record).await && allowed
+        append(self, &record).await.map(|()| allowed)
     }
 }
 
@@ -174,7 +177,7 @@ fn call<'a>(caller: &'a Caller, right: Right, pack: Option<&'a str>) -> Asked<'a
     }
 }
 
-async fn append(app: &App, record: &Record<'_>) -> bool {
+async fn append(app: &App, record: &Record<'_>) -> Result<(), AuditError> {
     let mut batch = take_batch();
     let pushed = batch.push(record.id, Kind::Event, record.time, |out| record.write(out));
     let appended = match pushed {
@@ -185,5 +188,5 @@ async fn append(app: &App, record: &Record<'_>) -> bool {
     if let Err(error) = &appended {
         tracing::error!(%error, event_id = record.id, "an event could not be recorded");
     }
-    appended.is_ok()
+    appended
 }

@@ -114,6 +114,8 @@ async fn run(config: Config, dev: bool) -> Result<(), Failure> {
     // Signals count from here on, so that a stop during the start is a stop.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    // A file that may not grow is an error of that write, and not the end of the server.
+    let _file_size = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
     let (clock, rng) = system();
     // What can fail without having touched anything comes first.
     let listener = Listener::bind(&config, dev).await?;

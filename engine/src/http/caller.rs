@@ -73,12 +73,12 @@ impl<'p> Authenticated<'p> {
     /// Lets a call of the management API go on, or not.
     ///
     /// # Errors
-    /// When the management pack denies it.
+    /// When the management pack denies it, or it can't be recorded.
     pub(super) async fn may(&self, app: &App, right: Right) -> Result<(), ApiError> {
-        if app.allows_call(&self.circumstances(Via::Management), right).await {
-            Ok(())
-        } else {
-            Err(ApiError::RightMissing(right.name().to_owned()))
+        match app.allows_call(&self.circumstances(Via::Management), right).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(ApiError::RightMissing(right.name().to_owned())),
+            Err(_) => Err(ApiError::Unavailable),
         }
     }
 }

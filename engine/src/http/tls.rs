@@ -27,21 +27,34 @@ pub enum TlsError {
         detail: String,
     },
     /// Certificate and key do not go together, or are of a kind that can't be used.
-    #[error("the certificate and key can't be used: {0}")]
-    Unusable(#[from] rustls::Error),
+    #[error("the certificate `{cert}` and the key `{key}` can't be used: {source}")]
+    Unusable {
+        /// The certificate's file.
+        cert: String,
+        /// The key's file.
+        key: String,
+        /// What is wrong with them.
+        source: rustls::Error,
+    },
 }
 
 /// The certificates in use.
 #[derive(Debug)]
 pub(super) struct Certificates {
     files: Tls,
+    /// What the files were before they were read: what changes from then on is seen.
+    seen: Marks,
     current: ArcSwap<ServerConfig>,
 }
 
+/// A file's length and time of change, for the certificate and the key.
+type Marks = [Option<(u64, std::time::SystemTime)>; 2];
+
 impl Certificates {
     pub(super) fn read(files: &Tls) -> Result<Self, TlsError> {
+        let seen = marks(files);
         let current = ArcSwap::from(read(files)?);
-        Ok(Self { files: files.clone(), current })
+        Ok(Self { files: files.clone(), seen, current })
     }
 
     pub(super) fn acceptor(&self) -> TlsAcceptor {
@@ -50,7 +63,7 @@ impl Certificates {
 
     /// Reads the files again whenever they change. Files that can't be used leave the last good ones.
     pub(super) async fn follow(&self) {
-        let mut seen = marks(&self.files);
+        let mut seen = self.seen;
         loop {
             tokio::time::sleep(LOOK).await;
             let now = marks(&self.files);
@@ -71,7 +84,7 @@ impl Certificates {
     }
 }
 
-fn marks(files: &Tls) -> [Option<(u64, std::time::SystemTime)>; 2] {
+fn marks(files: &Tls) -> Marks {
     [&files.cert, &files.key].map(|path| {
         let metadata = std::fs::metadata(path).ok()?;
         Some((metadata.len(), metadata.modified().ok()?))
@@ -91,9 +104,13 @@ fn read(files: &Tls) -> Result<Arc<ServerConfig>, TlsError> {
         .map_err(|error| unreadable(&files.key, error.to_string()))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(certificates, key)?;
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(certificates, key))
+        .map_err(|source| TlsError::Unusable {
+            cert: files.cert.display().to_string(),
+            key: files.key.display().to_string(),
+            source,
+        })?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
