@@ -51,6 +51,10 @@ impl Place {
         self.try_open(|options| options.segment_bytes = 2_000).await.unwrap()
     }
 
+    fn try_verify(&self) -> Result<Report, AuditError> {
+        verify(self.folder.path(), &self.root(), None)
+    }
+
     fn verify(&self) -> Report {
         verify(self.folder.path(), &self.root(), None).unwrap()
     }

@@ -316,5 +316,5 @@ async fn another_root_key_is_refused() {
     let key = place.folder.path().join("root.key");
     std::fs::remove_file(&key).unwrap();
     assert!(matches!(place.try_open(|_| ()).await, Err(AuditError::OtherRootKey(_))));
-    assert!(!place.verify().is_whole());
+    assert!(matches!(place.try_verify(), Err(AuditError::OtherRootKey(_))));
 }
