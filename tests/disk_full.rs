@@ -117,17 +117,19 @@ fn management_calls_are_refused_while_they_can_not_be_recorded() {
     decide(server.client());
     fill(&mut server);
     let simulation = json!({"policies": "", "entities": [], "requests": []});
-    let answers = [
-        server.post("/v1/policies/simulate", &simulation),
-        server.get("/v1/decisions"),
-        server.get("/metrics"),
-        server.get("/readyz?details=true"),
-    ];
+    let answers = [server.post("/v1/policies/simulate", &simulation), server.get("/v1/decisions")];
     for answer in answers {
         // The caller has the right: it is the service that can't answer.
         assert_eq!(answer.clone().expect_status(503).problem(), "unavailable", "{}", answer.text());
     }
+    // What shows an operator why goes on, and says that the server is not ready.
+    let metrics = server.get("/metrics").expect_status(200).text();
+    assert!(metrics.contains("portcullis_unrecorded_total"), "{metrics}");
+    assert_eq!(server.get("/readyz").expect_status(503).json()["status"], json!("unready"));
+    let details = server.get("/readyz?details=true").expect_status(503).json();
+    assert!(details["details"]["decision_log"]["write_errors"].as_u64() > Some(0), "{details}");
     recovers(&mut server);
+    assert_eq!(server.get("/readyz").expect_status(200).json()["status"], json!("ready"));
     let _ = server.get("/v1/decisions").expect_status(200);
 }
 

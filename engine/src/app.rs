@@ -4,6 +4,7 @@
 //! swapped whole.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ pub struct App {
     serving: Mutex<Serving>,
     base_url: OnceLock<String>,
     refusals: events::Throttle,
+    /// Whether the last append to the decision log failed.
+    log_failing: AtomicBool,
 }
 
 /// What the snapshot was made of.
@@ -127,7 +130,30 @@ impl App {
             serving: Mutex::new(Serving { loaded, status }),
             base_url: OnceLock::new(),
             refusals: events::Throttle::default(),
+            log_failing: AtomicBool::new(false),
         }))
+    }
+
+    /// Takes note of how an append to the decision log went; says so when that changes, and not for every request.
+    pub fn note_append(&self, appended: &Result<(), AuditError>) {
+        match appended {
+            Ok(()) if self.log_failing.load(Ordering::Relaxed) => {
+                self.log_failing.store(false, Ordering::Relaxed);
+                tracing::info!("the decision log is written again");
+            }
+            Ok(()) => {}
+            Err(error) => {
+                self.metrics.log_failed();
+                if !self.log_failing.swap(true, Ordering::Relaxed) {
+                    tracing::error!(%error, "the decision log can't be written: what can't be recorded is denied");
+                }
+            }
+        }
+    }
+
+    /// Whether decisions can be recorded. After a failure it tries, since without traffic nothing else would.
+    pub async fn can_record(&self) -> bool {
+        !self.log_failing.load(Ordering::Relaxed) || events::probe(self).await
     }
 
     /// What is served now.

@@ -335,10 +335,9 @@ impl Answer {
 
 /// Stage `record`, its second half: the answers leave after the log has their records.
 async fn record(app: &App, mut batch: Batch, answers: &mut [Answer]) {
-    if let Err(error) = app.log.append(&mut batch).await {
-        app.metrics.log_failed();
-        let decision_id = answers.first().map(|answer| answer.decision_id.as_str());
-        tracing::error!(%error, decision_id, answers = answers.len(), "decisions could not be recorded: denied");
+    let appended = app.log.append(&mut batch).await;
+    app.note_append(&appended);
+    if appended.is_err() {
         answers.iter_mut().for_each(Answer::unrecorded);
     }
     give_batch_back(batch);

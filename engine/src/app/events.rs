@@ -73,6 +73,15 @@ pub(super) async fn record_unauthenticated(
     append(app, &record).await.ok();
 }
 
+/// Tries whether the decision log can be written again.
+pub(super) async fn probe(app: &App) -> bool {
+    let (snapshot, time) = (app.snapshot(), app.clock.now());
+    let id = app.new_id("evt_", time);
+    let reasons = ["log_probed".into()];
+    let record = Record { reasons: &reasons, ..Record::denied(&id, time, &snapshot.revision_text) };
+    append(app, &record).await.is_ok()
+}
+
 impl App {
     /// Takes over into the decision log what administrators changed. A change that a crash keeps from being noted as
     /// taken over is taken over again, under the same id: twice and not never.
@@ -118,7 +127,7 @@ impl App {
             asked: Some(&asked),
             ..Record::denied(&change.id, change.made_at, &snapshot.revision_text)
         };
-        if !append(self, &record).await {
+        if append(self, &record).await.is_err() {
             return false;
         }
         let noted = self.store.change_logged(&change.id, self.clock.now()).await;
@@ -129,7 +138,7 @@ impl App {
     }
 
     /// Whether a call of the management API may go on: a Cedar decision of the management pack, with a record.
-    /// Fails closed: without a record there is no call.
+    /// Fails closed: without a record there is no call, save those that show why there is none.
     ///
     /// # Errors
     /// When it can't be recorded.
@@ -159,7 +168,10 @@ impl App {
             asked: Some(&asked),
             ..Record::denied(&id, time, &snapshot.revision_text)
         };
-        append(self, &record).await.map(|()| allowed)
+        match append(self, &record).await {
+            Err(_) if right.goes_unrecorded() => Ok(allowed),
+            appended => appended.map(|()| allowed),
+        }
     }
 }
 
@@ -185,8 +197,6 @@ async fn append(app: &App, record: &Record<'_>) -> Result<(), AuditError> {
         Err(error) => Err(error),
     };
     give_batch_back(batch);
-    if let Err(error) = &appended {
-        tracing::error!(%error, event_id = record.id, "an event could not be recorded");
-    }
+    app.note_append(&appended);
     appended
 }

@@ -47,6 +47,12 @@ impl Right {
         }
     }
 
+    /// Whether such a call goes on when it can't be recorded: what operators need to see why nothing can be. The
+    /// missing record is counted.
+    pub fn goes_unrecorded(self) -> bool {
+        matches!(self, Self::ReadMetrics | Self::ReadReadiness)
+    }
+
     /// The rights that a caller can be given; what others ask for, policies derive.
     pub const GIVEN: [Self; 6] = [
         Self::AssertSubject,

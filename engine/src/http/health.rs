@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Query, Request, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +23,7 @@ pub(super) struct HealthResponse {
 /// Whether the server can decide.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct ReadinessResponse {
-    /// `ready`.
+    /// `ready`, or `unready`.
     status: &'static str,
     /// For those who may know.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,7 +105,7 @@ pub(super) async fn read_health() -> Json<HealthResponse> {
 #[utoipa::path(
     get, path = "/readyz", tag = "operation", params(ReadinessQuery), security((), ("caller_key" = [])),
     responses((status = 200, body = ReadinessResponse), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
-        (status = 403, body = ProblemBody), (status = 503, body = ProblemBody))
+        (status = 403, body = ProblemBody), (status = 503, body = ReadinessResponse))
 )]
 pub(super) async fn read_readiness(
     State(app): State<Arc<App>>,
@@ -113,16 +114,16 @@ pub(super) async fn read_readiness(
     let (parts, _) = request.into_parts();
     let Query(query) = Query::<ReadinessQuery>::try_from_uri(&parts.uri)
         .map_err(|error| ApiError::InvalidRequest(error.body_text()))?;
-    if app.store.sequence().await.is_err() {
-        return Err(ApiError::Unavailable);
-    }
-    let mut response = ReadinessResponse { status: "ready", details: None };
+    let ready = app.store.sequence().await.is_ok() && app.can_record().await;
+    let (status, word) =
+        if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "unready") };
+    let mut response = ReadinessResponse { status: word, details: None };
     if query.details {
         let who = Authenticated::of(&app, &parts).await?;
         who.may(&app, Right::ReadReadiness).await?;
         response.details = Some(details(&app));
     }
-    Ok(Json(response).into_response())
+    Ok((status, Json(response)).into_response())
 }
 
 fn details(app: &App) -> Details {
