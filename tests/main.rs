@@ -14,6 +14,7 @@
 mod assertions;
 mod audit;
 mod callers;
+mod changes;
 mod cli {
     mod decide;
     mod init;
