@@ -11,8 +11,8 @@ use super::segment::{LineReader, file_name};
 use super::{AuditError, RecordId};
 use crate::store::log_blocks::LogBlock;
 
-const BLOCK_BYTES: u64 = 64 << 10;
-const BLOCK_RECORDS: u64 = 256;
+const BLOCK_BYTES: u64 = 1 << 20;
+const BLOCK_RECORDS: u64 = 2_048;
 
 /// One record's place in its segment.
 #[derive(Clone, Copy, Debug)]
@@ -207,19 +207,22 @@ mod tests {
     use super::*;
 
     fn mark(seq: u64, bytes: u64, time_us: i64) -> Mark {
-        let id = RecordId::parse(&format!("dec_{:032x}", 1_000 - seq));
+        let id = RecordId::parse(&format!("dec_{:032x}", 1_000_000 - seq));
         Mark { seq, time_us, id, start: seq * bytes, end: (seq + 1) * bytes }
     }
 
     #[test]
     fn blocks_close_by_records_and_by_bytes() {
         let mut builder = Builder::new(1);
-        let closed: Vec<u64> =
-            (0..600).filter_map(|seq| builder.note(&mark(seq, 10, 5))).map(|block| block.records).collect();
-        assert_eq!((closed, builder.open_records()), (vec![256, 256], 88));
+        let closed: Vec<u64> = (0..2 * BLOCK_RECORDS + 88)
+            .filter_map(|seq| builder.note(&mark(seq, 10, 5)))
+            .map(|block| block.records)
+            .collect();
+        assert_eq!((closed, builder.open_records()), (vec![BLOCK_RECORDS; 2], 88));
         let mut builder = Builder::new(1);
-        let block = (0..10).find_map(|seq| builder.note(&mark(seq, 30_000, 5))).unwrap();
-        assert_eq!((block.records, block.end_byte), (3, 90_000));
+        let size = BLOCK_BYTES / 2 - 1;
+        let block = (0..10).find_map(|seq| builder.note(&mark(seq, size, 5))).unwrap();
+        assert_eq!((block.records, block.end_byte), (3, 3 * size));
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! that can be resumed. Must never: be the only place where a record is known, since the log's
 //! files are what counts and this can be rebuilt from them.
 
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row, Sqlite};
 
 use super::{Store, StoreError};
 
@@ -34,13 +34,14 @@ pub struct LogBlock {
     pub max_id: String,
 }
 
-const INSERT: &str = "INSERT INTO log_blocks (node, first_seq, last_seq, records, segment, start_byte, \
-    end_byte, min_time_us, max_time_us, min_id, max_id) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
-    ON CONFLICT (node, first_seq) DO UPDATE SET last_seq = excluded.last_seq, records = excluded.records, \
-    segment = excluded.segment, start_byte = excluded.start_byte, end_byte = excluded.end_byte, \
-    min_time_us = excluded.min_time_us, max_time_us = excluded.max_time_us, \
+const COLUMNS: &str = "INSERT INTO log_blocks (node, first_seq, last_seq, records, segment, start_byte, \
+    end_byte, min_time_us, max_time_us, min_id, max_id) ";
+const REPLACE: &str = " ON CONFLICT (node, first_seq) DO UPDATE SET last_seq = excluded.last_seq, \
+    records = excluded.records, segment = excluded.segment, start_byte = excluded.start_byte, \
+    end_byte = excluded.end_byte, min_time_us = excluded.min_time_us, max_time_us = excluded.max_time_us, \
     min_id = excluded.min_id, max_id = excluded.max_id";
+/// Rows of one statement: far below the number of values that either database takes.
+const ROWS: usize = 50;
 
 impl Store {
     /// Stores blocks of one node's log.
@@ -49,9 +50,7 @@ impl Store {
     /// When the database fails; then none is stored.
     pub async fn insert_log_blocks(&self, node: &str, blocks: &[LogBlock]) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        for block in blocks {
-            insert(&mut transaction, node, block).await?;
-        }
+        insert(&mut transaction, node, blocks).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -72,9 +71,7 @@ impl Store {
             .bind(to_sql(last_seq))
             .execute(&mut *transaction)
             .await?;
-        for block in blocks {
-            insert(&mut transaction, node, block).await?;
-        }
+        insert(&mut transaction, node, blocks).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -161,22 +158,25 @@ impl Store {
 async fn insert(
     connection: &mut sqlx::SqliteConnection,
     node: &str,
-    block: &LogBlock,
+    blocks: &[LogBlock],
 ) -> Result<(), StoreError> {
-    sqlx::query(INSERT)
-        .bind(node)
-        .bind(to_sql(block.first_seq))
-        .bind(to_sql(block.last_seq))
-        .bind(to_sql(block.records))
-        .bind(to_sql(block.segment))
-        .bind(to_sql(block.start_byte))
-        .bind(to_sql(block.end_byte))
-        .bind(block.min_time_us)
-        .bind(block.max_time_us)
-        .bind(&block.min_id)
-        .bind(&block.max_id)
-        .execute(connection)
-        .await?;
+    for some in blocks.chunks(ROWS) {
+        let mut statement = QueryBuilder::<Sqlite>::new(COLUMNS);
+        statement.push_values(some, |mut row, block| {
+            row.push_bind(node)
+                .push_bind(to_sql(block.first_seq))
+                .push_bind(to_sql(block.last_seq))
+                .push_bind(to_sql(block.records))
+                .push_bind(to_sql(block.segment))
+                .push_bind(to_sql(block.start_byte))
+                .push_bind(to_sql(block.end_byte))
+                .push_bind(block.min_time_us)
+                .push_bind(block.max_time_us)
+                .push_bind(&block.min_id)
+                .push_bind(&block.max_id);
+        });
+        statement.push(REPLACE).build().persistent(some.len() == ROWS).execute(&mut *connection).await?;
+    }
     Ok(())
 }
 
