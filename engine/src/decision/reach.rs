@@ -69,6 +69,10 @@ enum Use {
     Entity,
 }
 
+/// How many origins of one value are followed, and how far.
+const ORIGINS: usize = 64;
+const STEPS: usize = 64;
+
 impl Reach {
     /// What `condition` can read.
     pub fn of(condition: &Expr) -> Self {
@@ -135,7 +139,7 @@ impl Reach {
                 self.read(test_expr, Use::Whole);
                 let mut origins = self.origins(then_expr);
                 origins.extend(self.origins(else_expr));
-                origins
+                self.bounded(origins)
             }
             other => self.operator(other),
         }
@@ -177,24 +181,37 @@ impl Reach {
     }
 
     fn step(&mut self, base: &Expr, step: &Step) -> Vec<Origin> {
-        let mut origins = self.origins(base);
-        for origin in &mut origins {
-            self.mark(origin, Use::Entity);
-            origin.steps.push(step.clone());
-            self.touch(origin);
-        }
-        origins
+        let origins = self.origins(base);
+        self.advance(origins, step)
     }
 
     fn has<'a>(&mut self, base: &Expr, attributes: impl Iterator<Item = &'a SmolStr>) {
         let mut origins = self.origins(base);
         for attribute in attributes {
-            for origin in &mut origins {
-                self.mark(origin, Use::Entity);
-                origin.steps.push(Step::Attribute(attribute.clone()));
-                self.touch(origin);
-            }
+            origins = self.advance(origins, &Step::Attribute(attribute.clone()));
         }
+    }
+
+    fn advance(&mut self, mut origins: Vec<Origin>, step: &Step) -> Vec<Origin> {
+        for origin in &mut origins {
+            self.mark(origin, Use::Entity);
+            origin.steps.push(step.clone());
+            self.touch(origin);
+        }
+        self.bounded(origins)
+    }
+
+    /// Origins as they are; where they are many, or far from where they began, they count as used whole, and what
+    /// follows as one whose origin can't be followed. The work stays in proportion to the policy's text.
+    fn bounded(&mut self, origins: Vec<Origin>) -> Vec<Origin> {
+        if origins.len() <= ORIGINS && origins.iter().all(|origin| origin.steps.len() <= STEPS) {
+            return origins;
+        }
+        for origin in &origins {
+            self.mark(origin, Use::Whole);
+            self.mark(origin, Use::Entity);
+        }
+        vec![Origin { root: Root::Unknown, steps: Vec::new() }]
     }
 
     fn touch(&mut self, origin: &Origin) {
@@ -316,6 +333,35 @@ mod tests {
         let reach = reach("{\"who\": principal}.who.level > 1");
         assert!(reach.unbounded);
         assert!(reach.reads_entity(&path("level")));
+    }
+
+    #[test]
+    fn what_is_not_followed_to_its_end_counts_as_read() {
+        let long = format!("principal{} > 1", ".a".repeat(500));
+        assert!(reach(&long).unbounded);
+        assert!(reach(&long).reads_entity(&["a".into(), "a".into()]));
+        assert!(reach(&format!("context{}.z", ".a".repeat(500))).reads_context(&vec!["a".into(); 200]));
+        assert!(reach(&format!("context has {}", ["a"; 500].join("."))).unbounded);
+        let many: String = (0..500).map(|n| format!("if context.c{n} then User::\"{n}\" else ")).collect();
+        let many = reach(&format!("({many} context.who).level > 1"));
+        assert!(many.unbounded && many.reads_entity(&path("level")));
+        assert!(many.reads_context(&path("who.level")) && many.reads_context(&path("c499")));
+    }
+
+    #[test]
+    fn the_work_is_in_proportion_to_the_text() {
+        let ifs = "if true then principal else ".repeat(60);
+        let condition = format!("({ifs}principal){} > 1", ".a".repeat(3_000));
+        let nodes = |node: &Node| {
+            let (mut count, mut waiting) = (0, vec![node]);
+            while let Some(node) = waiting.pop() {
+                count += 1;
+                waiting.extend(node.attributes.values());
+            }
+            count
+        };
+        let reach = crate::policy::bounds::on_deep_stack(|| reach(&condition)).unwrap();
+        assert!(nodes(&reach.principal) + nodes(&reach.elsewhere) <= 2 * (STEPS + 2));
     }
 
     #[test]
