@@ -144,22 +144,39 @@ impl Question {
             || properties.any(|path| reach.reads_entity(path))
     }
 
-    /// The JSON pointers (RFC 6901) of what was left out, within the request.
+    /// The JSON pointers (RFC 6901) of what was left out, within the request. Where they are many or long, the
+    /// pointer of the object that they are in stands for the rest.
     pub fn left_out_pointers(&self) -> Vec<String> {
         let roots = [
             ("/context", &self.context_left_out),
             ("/subject/properties", &self.subject_left_out),
             ("/resource/properties", &self.resource_left_out),
         ];
-        let pointer = |root: &str, path: &Path| {
-            let escaped = path.iter().map(|name| format!("/{}", name.replace('~', "~0").replace('/', "~1")));
-            std::iter::once(root.to_owned()).chain(escaped).collect::<String>()
-        };
-        roots
-            .into_iter()
-            .flat_map(|(root, paths)| paths.iter().map(move |path| pointer(root, path)))
-            .collect()
+        let mut pointers = Vec::new();
+        for (root, paths) in roots {
+            let exact = paths.iter().take(POINTERS).map_while(|path| pointer(root, path));
+            let before = pointers.len();
+            pointers.extend(exact);
+            if pointers.len() - before < paths.len() {
+                pointers.push(root.to_owned());
+            }
+        }
+        pointers
     }
+}
+
+/// How many pointers of one object are named, and how long one may be: an answer and its record must not be many times
+/// the size of the request.
+const POINTERS: usize = 32;
+const POINTER_BYTES: usize = 512;
+
+fn pointer(root: &str, path: &Path) -> Option<String> {
+    let length: usize = path.iter().map(|name| name.len() + 1).sum();
+    if length > POINTER_BYTES {
+        return None;
+    }
+    let escaped = path.iter().map(|name| format!("/{}", name.replace('~', "~0").replace('/', "~1")));
+    Some(std::iter::once(root.to_owned()).chain(escaped).collect())
 }
 
 /// The ids of rules, in the order of the policies.

@@ -6,7 +6,7 @@
 //! simulation may name entities, never a request.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cedar_policy_core::ast::{Literal, Name, RestrictedExpr, Value, ValueKind};
@@ -103,7 +103,7 @@ impl<'de> Visitor<'de> for ObjectReader<'_> {
     fn visit_map<M: MapAccess<'de>>(self, mut members: M) -> Result<Record, M::Error> {
         let mut record = Record::new();
         // Names whose value was dropped or left out: they are no members, but still duplicates.
-        let mut absent: Vec<SmolStr> = Vec::new();
+        let mut absent: BTreeSet<SmolStr> = BTreeSet::new();
         while let Some(name) = members.next_key::<Cow<'de, str>>()? {
             let name = SmolStr::new(name);
             if record.contains_key(&name) || absent.contains(&name) {
@@ -120,16 +120,28 @@ impl<'de> Visitor<'de> for ObjectReader<'_> {
                     if self.path.len() == 1 {
                         self.nulls.push(name.clone());
                     }
-                    absent.push(name);
+                    absent.insert(name);
                 }
                 Read::Unrepresentable => {
-                    self.left_out.push(self.path.clone());
-                    absent.push(name);
+                    leave_out(self.left_out, self.path);
+                    absent.insert(name);
                 }
             }
             self.path.pop();
         }
         Ok(record)
+    }
+}
+
+/// More places than this within an object are kept by its own members alone: their whole paths could take many
+/// times the memory of the text. A shorter path covers all that is below it.
+const EXACT_PATHS: usize = 1_000;
+
+fn leave_out(left_out: &mut Vec<Path>, path: &Path) {
+    let exact = left_out.len() < EXACT_PATHS;
+    let kept = if exact { path.clone() } else { path.first().cloned().into_iter().collect() };
+    if exact || left_out.last() != Some(&kept) {
+        left_out.push(kept);
     }
 }
 
@@ -292,6 +304,16 @@ mod tests {
         assert_eq!(left_out(r#"{"n": 1e999999999999999999999}"#), ["n"]);
         assert_eq!(left_out(r#"{"a": {"b": [1, [null]]}}"#), ["a/b"]);
         assert_eq!(left_out(r#"{"a": [{"b": 1e-9}]}"#), ["a"]);
+    }
+
+    #[test]
+    fn many_places_are_kept_by_their_first_member() {
+        let members: Vec<String> = (0..5_000).map(|n| format!("\"m{n}\": 1e-9")).collect();
+        let text = format!("{{\"a\": {{{0}}}, \"verified\": 1e-9, \"b\": {{{0}}}}}", members.join(","));
+        let object = object(&text);
+        assert_eq!(object.left_out.len(), EXACT_PATHS + 3);
+        assert!(["a", "b", "verified"].into_iter().all(|name| object.left_out.contains(&vec![name.into()])));
+        assert!(object.has("verified"));
     }
 
     #[test]
