@@ -24,11 +24,14 @@ pub struct Watch {
     events: mpsc::Receiver<()>,
     watcher: Option<RecommendedWatcher>,
     folders: Vec<PathBuf>,
-    watched: Vec<PathBuf>,
+    watched: BTreeMap<PathBuf, Identity>,
     seen: Marks,
     /// Whether the system still notifies.
     notifies: bool,
 }
+
+/// Which folder a path leads to: its device and number, and when it was made, for numbers are used again.
+type Identity = (u64, u64, Option<SystemTime>);
 
 /// Name, size and time of every file.
 type Marks = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
@@ -38,9 +41,16 @@ impl Watch {
     pub fn start(folders: Vec<PathBuf>) -> Self {
         // One waiting event says all: something changed.
         let (sender, events) = mpsc::channel(1);
+        // Whole paths, so that what is notified of can be told from its neighbours.
+        let folders: Vec<PathBuf> =
+            folders.into_iter().map(|folder| std::path::absolute(&folder).unwrap_or(folder)).collect();
+        let meant = folders.clone();
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            let reading = matches!(&event, Ok(event) if event.kind.is_access());
-            if !reading {
+            let matters = event.as_ref().map_or(true, |event| {
+                let within = |path: &PathBuf| meant.iter().any(|folder| path.starts_with(folder));
+                !event.kind.is_access() && (event.paths.is_empty() || event.paths.iter().any(within))
+            });
+            if matters {
                 sender.try_send(()).ok();
             }
         });
@@ -52,7 +62,7 @@ impl Watch {
             }
         };
         let seen = marks(&folders);
-        let mut watch = Self { events, watcher, folders, watched: Vec::new(), seen, notifies: true };
+        let mut watch = Self { events, watcher, folders, watched: BTreeMap::new(), seen, notifies: true };
         watch.attach();
         watch
     }
@@ -90,22 +100,37 @@ impl Watch {
         tokio::time::timeout(LONGEST_BURST, burst).await.ok();
     }
 
-    /// Watches folders that are not watched yet, or were made anew.
+    /// Watches folders that are not watched yet, or were made anew, and what holds them: a folder may be replaced whole.
     fn attach(&mut self) {
         let Some(watcher) = &mut self.watcher else { return };
-        for folder in &self.folders {
-            if !folder.is_dir() {
-                self.watched.retain(|watched| watched != folder);
-            } else if !self.watched.contains(folder) {
-                match watcher.watch(folder, RecursiveMode::Recursive) {
-                    Ok(()) => self.watched.push(folder.clone()),
-                    Err(error) => {
-                        tracing::warn!(folder = %folder.display(), %error, "can't watch the folder")
-                    }
-                }
+        let folders = self.folders.iter().map(|folder| (folder.clone(), RecursiveMode::Recursive));
+        let parents = self.folders.iter().filter_map(|folder| folder.parent());
+        let parents = parents.map(|parent| (parent.to_owned(), RecursiveMode::NonRecursive));
+        for (path, mode) in folders.chain(parents) {
+            let found = identity(&path);
+            if found.as_ref() == self.watched.get(&path) {
+                continue;
+            }
+            if self.watched.remove(&path).is_some() {
+                // It may have ended with the folder that was watched.
+                watcher.unwatch(&path).ok();
+            }
+            let Some(found) = found else { continue };
+            match watcher.watch(&path, mode) {
+                Ok(()) => drop(self.watched.insert(path, found)),
+                Err(error) => tracing::warn!(folder = %path.display(), %error, "can't watch the folder"),
             }
         }
     }
+}
+
+fn identity(folder: &Path) -> Option<Identity> {
+    let metadata = folder.metadata().ok().filter(std::fs::Metadata::is_dir)?;
+    let (device, number) = {
+        use std::os::unix::fs::MetadataExt;
+        (metadata.dev(), metadata.ino())
+    };
+    Some((device, number, metadata.created().ok()))
 }
 
 fn marks(folders: &[PathBuf]) -> Marks {
@@ -127,5 +152,49 @@ fn mark(folder: &Path, depth: usize, marks: &mut Marks) {
         } else {
             marks.insert(path, (metadata.len(), metadata.modified().ok()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Less than the slow look takes: only a notification is so early.
+    const SOON: Duration = Duration::from_millis(1_000);
+
+    async fn is_noticed(watch: &mut Watch) -> bool {
+        tokio::time::timeout(SOON, watch.changed()).await.is_ok()
+    }
+
+    async fn quiet(watch: &mut Watch) {
+        while tokio::time::timeout(SOON, watch.changed()).await.is_ok() {}
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_was_replaced_whole_is_watched_on() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        for name in ["policies", "new", "newest"] {
+            std::fs::create_dir_all(at(name).join("pack")).unwrap();
+        }
+        let mut watch = Watch::start(vec![at("policies")]);
+        std::fs::rename(at("policies"), at("old")).unwrap();
+        std::fs::rename(at("new"), at("policies")).unwrap();
+        assert!(is_noticed(&mut watch).await);
+        quiet(&mut watch).await;
+        std::fs::write(at("policies/pack/a.cedar"), "").unwrap();
+        assert!(is_noticed(&mut watch).await);
+        std::fs::remove_dir_all(at("policies")).unwrap();
+        std::os::unix::fs::symlink(at("old"), at("policies")).unwrap();
+        assert!(is_noticed(&mut watch).await);
+        quiet(&mut watch).await;
+        std::os::unix::fs::symlink(at("newest"), at("swap")).unwrap();
+        std::fs::rename(at("swap"), at("policies")).unwrap();
+        assert!(is_noticed(&mut watch).await);
+        quiet(&mut watch).await;
+        std::fs::write(at("policies/pack/a.cedar"), "").unwrap();
+        assert!(is_noticed(&mut watch).await);
+        std::fs::write(at("neighbour"), "").unwrap();
+        assert!(!is_noticed(&mut watch).await);
     }
 }
