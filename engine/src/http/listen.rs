@@ -5,6 +5,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -195,13 +196,66 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let peer = self.peer;
+        let patience = Duration::from_secs(self.app.config.server.header_seconds);
+        let activity = Arc::new(Activity::default());
+        let requests = Arc::clone(&activity);
         let service = hyper::service::service_fn(move |request| {
-            answer(Arc::clone(&self.app), self.routes.clone(), peer, request)
+            let answering = answer(Arc::clone(&self.app), self.routes.clone(), peer, request);
+            let requests = Arc::clone(&requests);
+            async move {
+                let _busy = requests.begin();
+                answering.await
+            }
         });
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
-        if let Err(error) = watcher.watch(connection).await {
-            tracing::debug!(%error, %peer, "the connection ended early");
+        let connection = watcher.watch(builder.serve_connection(TokioIo::new(stream), service));
+        tokio::select! {
+            ended = connection => if let Err(error) = ended {
+                tracing::debug!(%error, %peer, "the connection ended early");
+            },
+            () = activity.ends(patience) => tracing::debug!(%peer, "the connection was idle: closed"),
         }
+    }
+}
+
+/// A connection with nothing in flight for this long is closed. (HTTP/1 ends waiting ones sooner.)
+const IDLE: Duration = Duration::from_secs(120);
+
+/// What a connection has been used for. Protocol detection and HTTP/2 wait without end for a client that says
+/// nothing: it must not hold one of the server's connections for it.
+#[derive(Debug, Default)]
+struct Activity {
+    begun: AtomicU64,
+    in_flight: AtomicU64,
+}
+
+impl Activity {
+    fn begin(self: &Arc<Self>) -> Busy {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        Busy(Arc::clone(self))
+    }
+
+    /// Waits until the connection has brought no request in time, or none for long.
+    async fn ends(&self, patience: Duration) {
+        // A moment more than the HTTP/1 reader's own limit, which answers where it can.
+        tokio::time::sleep(patience.saturating_add(Duration::from_secs(1))).await;
+        let mut begun = self.begun.load(Ordering::Relaxed);
+        while begun > 0 {
+            tokio::time::sleep(IDLE.max(patience)).await;
+            let before = std::mem::replace(&mut begun, self.begun.load(Ordering::Relaxed));
+            if begun == before && self.in_flight.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+        }
+    }
+}
+
+/// A request in flight.
+struct Busy(Arc<Activity>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
