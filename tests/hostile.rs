@@ -1,6 +1,7 @@
 //! Bad input on every route: it gets the documented status or a correct decision; the server
 //! stays up, its memory bounded, its log whole.
 
+mod exhaustion;
 mod garbage;
 mod generated;
 mod generator;

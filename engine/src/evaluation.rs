@@ -310,6 +310,7 @@ impl<'a> Evaluation<'a> {
         };
         let pushed = batch.push(&answer.decision_id, Kind::Decision, self.time, |out| record.write(out));
         if let Err(error) = pushed {
+            self.app.metrics.log_failed();
             tracing::error!(%error, decision_id = answer.decision_id, "the decision could not be recorded");
             answer.unrecorded();
         }

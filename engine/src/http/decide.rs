@@ -235,6 +235,14 @@ pub(super) async fn decide(State(app): State<Arc<App>>, request: Request) -> Res
             Ok(Json(DecideResponse::from(answer)).into_response())
         }
         Some(items) => {
+            // Every item's record holds it again.
+            let repeated = request.http.map_or(0, |http| http.get().len()).saturating_mul(items.len());
+            if repeated > app.config.limits.batch_bytes {
+                return Err(ApiError::BatchTooLarge(format!(
+                    "with `http` laid into each item, the batch is larger than {} bytes (`limits.batch_bytes`)",
+                    app.config.limits.batch_bytes
+                )));
+            }
             let items = read_items::<Strict>(items, defaults, app.config.limits)?;
             let semantic = request.options.unwrap_or_default().evaluations_semantic;
             let answers = evaluation::evaluate_batch(&app, &by, &items, semantic).await?;
@@ -243,6 +251,10 @@ pub(super) async fn decide(State(app): State<Arc<App>>, request: Request) -> Res
         }
     }
 }
+
+/// There are few kinds of obligation, and every record of a batch lists what is understood.
+const UNDERSTOOD: usize = 64;
+const KIND_BYTES: usize = 64;
 
 impl DecideRequest<'_> {
     fn check(&self, app: &App) -> Result<(), ApiError> {
@@ -257,6 +269,13 @@ impl DecideRequest<'_> {
     fn check_form(&self) -> Result<(), ApiError> {
         if self.credential.is_some() {
             return Err(ApiError::CredentialUnsupported);
+        }
+        if let Some(understands) = &self.understands
+            && (understands.len() > UNDERSTOOD || understands.iter().any(|kind| kind.len() > KIND_BYTES))
+        {
+            return Err(ApiError::InvalidRequest(format!(
+                "`understands` lists at most {UNDERSTOOD} kinds of at most {KIND_BYTES} bytes"
+            )));
         }
         if let Some(http) = self.http {
             refuse_duplicates(http.get())?;
