@@ -5,13 +5,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use cedar_policy::Schema;
+use cedar_policy::{Schema, SchemaFragment};
 use serde_json::Value;
 
 /// Ancestors of all entities together.
 const ANCESTORS: usize = 100_000;
 /// Types that a schema's common types stand for, once they are written out.
 const TYPES: usize = 100_000;
+/// A longer chain of types that stand for types is refused, rather than followed.
+const DEPTH: usize = 500;
 /// Policies times the kinds of request that the schema knows.
 const VALIDATIONS: usize = 500_000;
 /// Policies times requests.
@@ -72,83 +74,70 @@ fn uid(value: &Value) -> Option<Uid<'_>> {
     Some((value.get("type")?.as_str()?, value.get("id")?.as_str()?))
 }
 
-/// Whether a schema's common types stand for too many types. Names are compared without their namespaces, so this
-/// may count more than Cedar would make, and never less.
+/// Whether a schema's common types stand for too many types. Names are compared with their namespaces: equal
+/// last names must not pass for one type that stands for itself. Text that is no schema is Cedar's to refuse.
 pub(super) fn too_many_types(schema: &str) -> Option<String> {
-    let mut definitions: HashMap<&str, Vec<&str>> = HashMap::new();
-    let mut words = words(schema).peekable();
-    while let Some(word) = words.next() {
-        if word != "type" {
-            continue;
-        }
-        let Some(name) = words.next() else { break };
-        let uses = definitions.entry(name).or_default();
-        while let Some(used) = words.next_if(|word| *word != ";") {
-            uses.push(used);
+    let (fragment, _) = SchemaFragment::from_cedarschema_str(schema).ok()?;
+    let json = fragment.to_json_value().ok()?;
+    let mut types = Types::default();
+    for (namespace, members) in json.as_object().into_iter().flatten() {
+        for (name, definition) in members.get("commonTypes").and_then(Value::as_object).into_iter().flatten()
+        {
+            types.common.insert(full_name(namespace, name), (namespace, definition));
         }
     }
-    let mut sizes = HashMap::new();
-    let total =
-        definitions.keys().map(|name| size(name, &definitions, &mut sizes, 0)).fold(0, usize::saturating_add);
-    let used = self::words(schema)
-        .filter(|word| definitions.contains_key(word))
-        .map(|word| sizes.get(word).copied().unwrap_or(0));
-    let total = used.fold(total, usize::saturating_add);
+    let namespaces = json.as_object().into_iter().flatten();
+    let sizes = namespaces.map(|(namespace, members)| types.size(namespace, members));
+    let total = sizes.fold(0, usize::saturating_add);
     (total > TYPES).then(|| format!("the schema's common types stand for more than {TYPES} types"))
 }
 
-/// How many types a name stands for. A name that stands for itself is Cedar's to refuse.
-fn size<'s>(
-    name: &'s str,
-    definitions: &HashMap<&'s str, Vec<&'s str>>,
-    sizes: &mut HashMap<&'s str, usize>,
-    depth: usize,
-) -> usize {
-    /// A longer chain of names is refused, rather than followed.
-    const DEPTH: usize = 500;
-    let Some(uses) = definitions.get(name) else { return 1 };
-    if let Some(known) = sizes.get(name) {
-        return *known;
-    }
-    if depth > DEPTH {
-        return usize::MAX;
-    }
-    sizes.insert(name, 1);
-    let sum =
-        uses.iter().map(|used| size(used, definitions, sizes, depth + 1)).fold(1, usize::saturating_add);
-    sizes.insert(name, sum);
-    sum
+fn full_name(namespace: &str, name: &str) -> String {
+    if namespace.is_empty() { name.to_owned() } else { format!("{namespace}::{name}") }
 }
 
-/// Names and semicolons, without comments and texts.
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        loop {
-            rest = rest
-                .trim_start_matches(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | ';' | '"' | '/')));
-            if let Some(after) = rest.strip_prefix("//") {
-                rest = after.split_once('\n').map_or("", |(_, next)| next);
-            } else if let Some(after) = rest.strip_prefix('"') {
-                rest = after.split_once('"').map_or("", |(_, next)| next);
-            } else if let Some(after) = rest.strip_prefix('/') {
-                rest = after;
-            } else {
-                break;
+/// Types that have names, each with the namespace that it stands in.
+#[derive(Default)]
+struct Types<'s> {
+    common: HashMap<String, (&'s str, &'s Value)>,
+    sizes: HashMap<String, usize>,
+    depth: usize,
+}
+
+impl<'s> Types<'s> {
+    /// How many values this is with every name of a common type replaced by what it stands for.
+    fn size(&mut self, namespace: &'s str, value: &'s Value) -> usize {
+        match value {
+            Value::Object(members) => self.sum(namespace, members.values()),
+            Value::Array(elements) => self.sum(namespace, elements.iter()),
+            Value::String(name) => {
+                let near = self.named(full_name(namespace, name));
+                near.unwrap_or_else(|| self.named(name.clone()).unwrap_or(1))
             }
+            _ => 1,
         }
-        if rest.is_empty() {
-            return None;
+    }
+
+    fn sum(&mut self, namespace: &'s str, values: impl Iterator<Item = &'s Value>) -> usize {
+        values.fold(1, |sum, value| sum.saturating_add(self.size(namespace, value)))
+    }
+
+    fn named(&mut self, name: String) -> Option<usize> {
+        if let Some(known) = self.sizes.get(&name) {
+            return Some(*known);
         }
-        let end = if rest.starts_with(';') {
-            1
-        } else {
-            rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len())
-        };
-        let (word, next) = rest.split_at_checked(end)?;
-        rest = next;
-        Some(word)
-    })
+        let (namespace, definition) = *self.common.get(&name)?;
+        if self.depth == DEPTH {
+            return Some(usize::MAX);
+        }
+        // A cycle is an error of Cedar's own; here it counts once.
+        self.sizes.insert(name.clone(), 1);
+        self.depth += 1;
+        let size = self.size(namespace, definition);
+        self.depth -= 1;
+        self.sizes.insert(name, size);
+        Some(size)
+    }
 }
 
 #[cfg(test)]
@@ -171,14 +160,17 @@ mod tests {
         let doubling = |levels: usize| -> String {
             let types =
                 (0..levels).map(|n| format!("type T{n} = {{a: T{next}, b: T{next}}};\n", next = n + 1));
-            types.chain(std::iter::once(format!("type T{levels} = Long; entity User = {{a: T0}};"))).collect()
+            types.chain(std::iter::once(format!("type T{levels} = Long; entity User {{a: T0}};"))).collect()
         };
         assert!(too_many_types(&doubling(40)).is_some());
         assert_eq!(too_many_types(&doubling(8)), None);
-        let circle = "type A = B; type B = A; // type C = {a: C, b: C};\nentity U = {\"type A\": A};";
+        let circle = "type A = B; type B = A; // type C = {a: C, b: C};\nentity U {\"type A\": A};";
         assert_eq!(too_many_types(circle), None);
-        let chain: String = (0..100_000).map(|n| format!("type T{n} = T{};", n + 1)).collect();
+        let chain: String = (0..2_000).map(|n| format!("type T{n} = T{};", n + 1)).collect();
         assert!(too_many_types(&chain).is_some());
+        let namespaces =
+            (0..40).map(|n| format!("namespace N{n} {{ type T = {{a: N{0}::T, b: N{0}::T}}; }} ", n + 1));
+        assert!(too_many_types(&namespaces.collect::<String>()).is_some());
     }
 
     #[test]
