@@ -103,7 +103,9 @@ fn answer(pack: &Pack, case: &Case) -> Result<Combined, String> {
         None => Combined::deny(vec![Reason::TypeUnrepresentable]),
         Some(question) => {
             let findings = evaluate(&pack.rules, &pack.entities, &question);
-            combine(&pack.rules, &findings, pack.settings.on_policy_error, &understands)
+            let mut combined = combine(&pack.rules, &findings, pack.settings.on_policy_error, &understands);
+            combined.reasons.extend(question.left_out_pointers().into_iter().map(Reason::ValueLeftOut));
+            combined
         }
     })
 }
@@ -128,4 +130,31 @@ fn compare(answer: &Combined, expect: &Expectation) -> Vec<String> {
         }
     }
     differences
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::files::PackFiles;
+
+    fn file(text: &str) -> SourceFile {
+        SourceFile { shown: "x".into(), text: text.into() }
+    }
+
+    #[test]
+    fn a_case_is_told_what_a_request_is_told() {
+        let files = [
+            ("pack.toml", "name = \"x\""),
+            ("x.cedar", "@id(\"cheap\") permit(principal, action, resource) when { context.price < 5 };"),
+        ];
+        let files = files.map(|(name, text)| (name.to_owned(), file(text)));
+        let pack = Pack::load(&PackFiles { files: files.into() }).unwrap();
+        let cases = parse(&file(
+            "cases:\n- name: a price beyond all integers\n  request:\n    subject: {type: User, id: a}\n    \
+             action: {name: buy}\n    resource: {type: Thing, id: b}\n    context: {price: 1e30}\n  expect:\n    \
+             decision: deny\n    reasons: [value_unrepresentable, 'value_left_out:/context/price']\n",
+        ));
+        let result = run(&pack, "x", &cases.unwrap().cases[0]);
+        assert_eq!(result.differences, Vec::<String>::new());
+    }
 }
