@@ -134,7 +134,12 @@ impl Assertions {
     pub fn question(self, asked: &Asked<'_>, pack: &Pack) -> Option<Question> {
         let principal = pack.uid(&asked.subject.type_name, &asked.subject.id)?;
         let resource = pack.uid(&asked.resource.type_name, &asked.resource.id)?;
-        let settings = pack.settings.properties;
+        let mut settings = pack.settings.properties;
+        if principal == resource {
+            // One entity asked about twice: what is closed for one is not open by the other.
+            let stricter = settings.subject.max(settings.resource);
+            (settings.subject, settings.resource) = (stricter, stricter);
+        }
         let mut laid_over = Vec::new();
         let stored = pack.entities.get(&principal);
         if !self.subject.record.is_empty() {
@@ -168,4 +173,40 @@ fn assertions(text: Option<&RawValue>, place: &'static str) -> Result<Object, Qu
             QuestionError::Malformed { place, detail }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::files::{PackFiles, SourceFile};
+
+    #[test]
+    fn what_is_closed_for_the_subject_is_not_open_by_the_resource() {
+        let manifest = "name = \"x\"\n[properties]\nsubject = \"ignore\"\nresource = \"override\"";
+        let files = [
+            ("pack.toml", manifest),
+            ("x.cedar", "permit(principal, action, resource);"),
+            (
+                "entities.json",
+                r#"[{"uid": {"type": "User", "id": "a"}, "attrs": {"admin": false}, "parents": []}]"#,
+            ),
+        ];
+        let file = |text: &str| SourceFile { shown: "x".into(), text: text.into() };
+        let files = files.map(|(name, text)| (name.to_owned(), file(text)));
+        let pack = Pack::load(&PackFiles { files: files.into() }).unwrap();
+        let question = |resource: &str| {
+            let text = format!(
+                r#"{{"subject": {{"type": "User", "id": "a"}}, "action": {{"name": "read"}},
+                    "resource": {{"type": "User", "id": "{resource}", "properties": {{"admin": true}}}}}}"#
+            );
+            let asked: Asked<'_> = serde_json::from_str(&text).unwrap();
+            Assertions::parse(&asked).unwrap().question(&asked, &pack).unwrap()
+        };
+        let admins = |question: &Question| {
+            let told = question.laid_over.iter().filter_map(|entity| entity.get("admin").cloned());
+            told.map(|value| value.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(admins(&question("a")), ["false"]);
+        assert_eq!(admins(&question("b")), ["true"]);
+    }
 }

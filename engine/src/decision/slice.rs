@@ -15,14 +15,16 @@ use super::value::Record;
 use crate::entity::EntityStore;
 
 /// What the application's properties may do to stored attributes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+///
+/// In order, the strictest last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Overlay {
+    /// The application's value wins.
+    Override,
     /// Only what the store does not hold.
     #[default]
     Fill,
-    /// The application's value wins.
-    Override,
     /// The application's values do not count.
     Ignore,
 }
