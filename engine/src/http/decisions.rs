@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, Request, State};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -248,12 +249,14 @@ pub(super) struct DecisionsQuery {
 )]
 pub(super) async fn read_decision(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Json<DecisionResponse>, ApiError> {
     let (parts, _) = request.into_parts();
     let who = Authenticated::of(&app, &parts).await?;
     who.may(&app, Right::ReadDecisions).await?;
+    // A path that is no text names nothing.
+    let Path(id) = path.map_err(|_| ApiError::NotFound)?;
     if RecordId::parse(&id).is_none() {
         return Err(ApiError::NotFound);
     }

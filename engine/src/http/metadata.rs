@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use serde::Serialize;
 
@@ -51,8 +52,9 @@ pub(super) async fn of_server(State(app): State<Arc<App>>) -> Json<MetadataRespo
 )]
 pub(super) async fn of_pack(
     State(app): State<Arc<App>>,
-    Path(pack): Path<String>,
+    path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<MetadataResponse>, ApiError> {
+    let Path(pack) = path.map_err(|_| ApiError::NotFound)?;
     if !is_pack_name(&pack) {
         return Err(ApiError::NotFound);
     }
