@@ -18,6 +18,9 @@ use crate::decision::reason::is_reserved;
 use crate::decision::rules::{Rules, Sourced};
 use crate::entity::EntityStore;
 
+/// More problems of one kind are not told: each is looked up in the text, and nobody reads on.
+const PROBLEMS: usize = 100;
+
 /// Parses the policies of one file. Each is named by its `@id`, or by file and place.
 ///
 /// # Errors
@@ -66,7 +69,8 @@ fn renamed(policy: &Policy, id: &str) -> Policy {
 fn parse(file: &SourceFile) -> Result<Vec<Sourced>, Vec<Problem>> {
     bounds::check(file).map_err(|problem| vec![problem])?;
     let set = PolicySet::from_str(&file.text).map_err(|errors| {
-        errors.iter().map(|error| Problem::from_cedar(&file.shown, &file.text, error)).collect::<Vec<_>>()
+        let told = errors.iter().take(PROBLEMS);
+        told.map(|error| Problem::from_cedar(&file.shown, &file.text, error)).collect::<Vec<_>>()
     })?;
     if let Some(template) = set.templates().next() {
         let start = template.as_ref().loc().map_or(0, cedar_policy_core::parser::Loc::start);
@@ -182,17 +186,19 @@ pub fn validate(policies: &[Sourced], schema: &Schema, texts: &HashMap<Arc<str>,
         problem
     };
     let mut errors: Vec<Problem> =
-        result.validation_errors().map(|error| problem(error.policy_id(), error)).collect();
+        result.validation_errors().take(PROBLEMS).map(|error| problem(error.policy_id(), error)).collect();
     let failed: HashSet<&PolicyId> = result.validation_errors().map(ValidationError::policy_id).collect();
     let mut warnings = Vec::new();
     for warning in result.validation_warnings() {
-        let problem = problem(warning.policy_id(), warning);
         // A policy that no action of the schema fits can never apply: its author meant another one.
-        match warning {
+        let kind = match warning {
             ValidationWarning::InvalidActionApplication(_) if !failed.contains(warning.policy_id()) => {
-                errors.push(problem);
+                &mut errors
             }
-            _ => warnings.push(problem),
+            _ => &mut warnings,
+        };
+        if kind.len() < PROBLEMS {
+            kind.push(problem(warning.policy_id(), warning));
         }
     }
     [errors, warnings]
@@ -206,10 +212,7 @@ pub fn find_duplicates(policies: &[Sourced]) -> Vec<Problem> {
         let id: &str = sourced.policy.id().as_ref();
         if let Some(earlier) = seen.insert(id, sourced) {
             let message = format!("the id `{id}` is taken: see {}:{}", earlier.file, earlier.line);
-            let mut problem = Problem::of_file(&sourced.file, message);
-            (problem.line, problem.column) = (sourced.line, 1);
-            problem.source_line = sourced.text.lines().next().unwrap_or_default().to_owned();
-            problems.push(problem);
+            problems.push(Problem::of_file(&sourced.file, message).at_policy(sourced.line, &sourced.text));
         }
     }
     problems
@@ -222,10 +225,7 @@ pub fn find_duplicates(policies: &[Sourced]) -> Vec<Problem> {
 pub fn prepare(policies: Vec<Sourced>, entities: &EntityStore) -> Result<Rules, Problem> {
     Rules::prepare(policies, entities).map_err(|refused| {
         let (sourced, error) = *refused;
-        let mut problem =
-            Problem::of_file(&sourced.file, format!("policy `{}`: {error}", sourced.policy.id()));
-        (problem.line, problem.column) = (sourced.line, 1);
-        problem.source_line = sourced.text.lines().next().unwrap_or_default().to_owned();
-        problem
+        let message = format!("policy `{}`: {error}", sourced.policy.id());
+        Problem::of_file(&sourced.file, message).at_policy(sourced.line, &sourced.text)
     })
 }

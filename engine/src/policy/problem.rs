@@ -14,8 +14,10 @@ pub struct Problem {
     pub column: usize,
     /// How many characters are meant; at least 1.
     pub width: usize,
-    /// The line's text.
+    /// The line's text, or the part of a long one around the column.
     pub source_line: String,
+    /// How many characters of the line are not shown in front.
+    pub hidden: usize,
     /// What is wrong.
     pub message: String,
 }
@@ -29,6 +31,7 @@ impl Problem {
             column: 0,
             width: 1,
             source_line: String::new(),
+            hidden: 0,
             message: message.into(),
         }
     }
@@ -36,7 +39,7 @@ impl Problem {
     /// A problem at the bytes `start..end` of `text`.
     pub fn at(file: &Arc<str>, text: &str, start: usize, end: usize, message: impl Into<String>) -> Self {
         let (line, column) = position(text, start);
-        let source_line = text.lines().nth(line - 1).unwrap_or_default().to_owned();
+        let (source_line, hidden) = excerpt(text.lines().nth(line - 1).unwrap_or_default(), column);
         let meant =
             text.get(start..end).map_or(1, |meant| meant.lines().next().unwrap_or("").chars().count());
         Self {
@@ -45,6 +48,7 @@ impl Problem {
             column,
             width: meant.max(1),
             source_line,
+            hidden,
             message: message.into(),
         }
     }
@@ -58,8 +62,16 @@ impl Problem {
     ) -> Self {
         // Parsers at the very start of a file say 0.
         let (line, column) = (line.max(1), column.max(1));
-        let source_line = text.lines().nth(line - 1).unwrap_or_default().to_owned();
-        Self { file: Arc::clone(file), line, column, width: 1, source_line, message: message.into() }
+        let (source_line, hidden) = excerpt(text.lines().nth(line - 1).unwrap_or_default(), column);
+        Self { file: Arc::clone(file), line, column, width: 1, source_line, hidden, message: message.into() }
+    }
+
+    /// The same at the start of a policy, which has this text.
+    #[must_use]
+    pub fn at_policy(mut self, line: usize, text: &str) -> Self {
+        (self.line, self.column) = (line, 1);
+        (self.source_line, self.hidden) = excerpt(text.lines().next().unwrap_or_default(), 1);
+        self
     }
 
     /// What Cedar says of `text`, at the place that it labels.
@@ -85,6 +97,20 @@ impl Problem {
     }
 }
 
+/// The most characters of a line that are shown, and how many of them in front of the column.
+const SHOWN: usize = 200;
+const SHOWN_IN_FRONT: usize = 100;
+
+/// The part of a line to show, and how many characters of it are hidden in front: one long line with many problems
+/// must not be shown whole for each.
+fn excerpt(line: &str, column: usize) -> (String, usize) {
+    if line.len() <= SHOWN {
+        return (line.to_owned(), 0);
+    }
+    let hidden = (column - 1).saturating_sub(SHOWN_IN_FRONT);
+    (line.chars().skip(hidden).take(SHOWN).collect(), hidden)
+}
+
 /// Line and column, both from 1, of a byte offset.
 pub fn position(text: &str, offset: usize) -> (usize, usize) {
     let mut offset = offset.min(text.len());
@@ -102,13 +128,14 @@ impl fmt::Display for Problem {
         if self.line == 0 {
             return write!(formatter, "{}: {}", self.file, self.message);
         }
-        let Self { file, line, column, message, source_line, .. } = self;
+        let Self { file, line, column, message, source_line, hidden, .. } = self;
+        let in_front = (column - 1).saturating_sub(*hidden);
         writeln!(formatter, "{file}:{line}:{column}: {message}")?;
         let number = line.to_string();
         writeln!(formatter, "  {number} | {source_line}")?;
         let space: String =
-            source_line.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-        let rest = source_line.chars().count().saturating_sub(column - 1).max(1);
+            source_line.chars().take(in_front).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let rest = source_line.chars().count().saturating_sub(in_front).max(1);
         let carets = "^".repeat(self.width.min(rest));
         write!(formatter, "  {:>width$} | {space}{carets}", "", width = number.len())
     }
@@ -125,6 +152,19 @@ mod tests {
         let start = text.find("prinzipal").unwrap();
         let problem = Problem::at(&file, text, start, start + 9, "not a variable");
         assert_eq!(problem.to_string(), "a.cedar:2:3: not a variable\n  2 |   prinzipal,\n    |   ^^^^^^^^^");
+    }
+
+    #[test]
+    fn of_a_long_line_the_part_around_the_place_is_shown() {
+        let text = format!("{}here{}", "é".repeat(5_000), "b".repeat(5_000));
+        let start = text.find("here").unwrap();
+        let problem = Problem::at(&"a.cedar".into(), &text, start, start + 4, "wrong");
+        let shown = problem.to_string();
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!((problem.column, lines[0]), (5_001, "a.cedar:1:5001: wrong"));
+        let at = |line: &str, what: &str| line.chars().position(|c| what.starts_with(c)).unwrap();
+        assert_eq!(at(lines[1], "here"), at(lines[2], "^^^^"));
+        assert!(lines[1].chars().count() < 220 && lines[2].ends_with(" ^^^^"), "{shown}");
     }
 
     #[test]
