@@ -214,6 +214,8 @@ impl App {
             return false;
         }
         let serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
+        // A reload may have come by with a later one meanwhile; a revision never goes back.
+        let sequence = sequence.max(self.snapshot.load().revision.sequence);
         self.snapshot.store(Arc::new(serving.loaded.at(sequence)));
         true
     }

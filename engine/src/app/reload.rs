@@ -56,7 +56,8 @@ impl App {
             Ok(loaded) => {
                 announce(&loaded, &self.metrics);
                 self.metrics.reloaded(true);
-                let snapshot = loaded.at(self.callers.sequence());
+                let served = self.snapshot.load().revision.sequence;
+                let snapshot = loaded.at(self.callers.sequence().max(served));
                 tracing::info!(revision = %snapshot.revision, "the policies were loaded");
                 serving.loaded = loaded;
                 serving.status = ReloadStatus::loaded(now);
