@@ -25,6 +25,18 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
 }
 
 #[test]
+fn the_parameters_of_a_path_are_those_in_its_text() {
+    for (path, method, operation) in operations(&document()) {
+        let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+        let described = parameters.iter().filter(|parameter| parameter["in"] == "path");
+        let described: BTreeSet<&str> =
+            described.filter_map(|parameter| parameter["name"].as_str()).collect();
+        let named = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+        assert_eq!(described, named.collect::<BTreeSet<_>>(), "{method} {path}");
+    }
+}
+
+#[test]
 fn it_needs_any_callers_key() {
     let answer = single_pack().with_key(None).get("/openapi.json").expect_status(401);
     assert_eq!(answer.problem(), "caller_key_missing");

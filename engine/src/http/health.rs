@@ -89,6 +89,7 @@ pub(super) struct LogDetails {
 /// `?details=true`.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ReadinessQuery {
     /// Whether details are wanted; they need a key.
     #[serde(default)]
