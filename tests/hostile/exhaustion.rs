@@ -55,3 +55,27 @@ fn what_every_record_of_a_batch_repeats_is_bounded() {
     }
     is_well(server());
 }
+
+#[test]
+fn a_page_of_large_decisions_is_short_and_leads_on() {
+    let server = Server::with(records());
+    let mut asked = question("alice", "read", "record-1");
+    asked["context"] = json!({"note": "n".repeat(1_000_000)});
+    for _ in 0..10 {
+        assert_eq!(server.post("/v1/decide", &asked).status, 200);
+    }
+    let (mut found, mut cursor, mut pages) = (0, String::new(), 0);
+    loop {
+        let page = server.get(&format!("/v1/decisions?limit=500{cursor}")).expect_status(200);
+        assert!(page.body.len() < 6_000_000, "{}", page.body.len());
+        let page = page.json();
+        found += page["items"].as_array().unwrap().len();
+        pages += 1;
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(found, 10);
+    assert!(pages > 1);
+}

@@ -73,11 +73,13 @@ pub struct Scan {
     pub limit: usize,
     /// How many bytes of the log to read at most; one block of it is read in any case.
     pub max_bytes: u64,
+    /// A page that holds this many bytes of records takes no more.
+    pub page_bytes: usize,
 }
 
 impl Default for Scan {
     fn default() -> Self {
-        Self { from: None, to: None, before: None, limit: 50, max_bytes: 64 << 20 }
+        Self { from: None, to: None, before: None, limit: 50, max_bytes: 64 << 20, page_bytes: 4 << 20 }
     }
 }
 
@@ -150,8 +152,16 @@ impl DecisionLog {
         let mut recent =
             recent_blocks(self.shared(), |block| block.first_seq < before && may_hold_time(block, times));
         recent.sort_unstable_by_key(|block| std::cmp::Reverse(block.first_seq));
-        let mut walk =
-            Walk { scan, times, cursor: before, read_bytes: 0, page: Page::default(), ended: false, filter };
+        let mut walk = Walk {
+            scan,
+            times,
+            cursor: before,
+            read_bytes: 0,
+            page_bytes: 0,
+            page: Page::default(),
+            ended: false,
+            filter,
+        };
         walk = self.walk_over(walk, recent).await?;
         while !walk.ended {
             let node = &self.shared().node;
@@ -188,6 +198,7 @@ struct Walk<F> {
     /// Everything from this sequence number on was looked at.
     cursor: u64,
     read_bytes: u64,
+    page_bytes: usize,
     page: Page,
     ended: bool,
     filter: F,
@@ -207,7 +218,7 @@ impl<F: FnMut(&RecordRef<'_>) -> bool> Walk<F> {
             if line.seq >= self.cursor {
                 continue;
             }
-            if self.page.items.len() >= self.scan.limit {
+            if self.page.items.len() >= self.scan.limit || self.page_bytes >= self.scan.page_bytes {
                 self.end();
                 return;
             }
@@ -215,6 +226,7 @@ impl<F: FnMut(&RecordRef<'_>) -> bool> Walk<F> {
             let timely = self.times.0 <= line.time_us && line.time_us < self.times.1;
             let Some(record) = RecordRef::of(&line).filter(|_| timely) else { continue };
             if (self.filter)(&record) {
+                self.page_bytes += record.event.len();
                 self.page.items.push(record.to_owned());
             }
         }

@@ -21,6 +21,8 @@ use crate::record::{PolicyFailure, STAGES};
 
 /// How much of the log one call reads, in bytes.
 const SCAN_BYTES: u64 = 64 << 20;
+/// How much of it one page takes, or a little more.
+const PAGE_BYTES: usize = 4 << 20;
 const LIMIT: usize = 50;
 const MOST: usize = 500;
 
@@ -299,7 +301,7 @@ pub(super) async fn list_decisions(
         query.cursor.as_ref().map(|text| cursor::read(&app.cursor_key, text, &parameters)).transpose()?;
     let from = time("from", query.from.as_ref())?;
     let to = time("to", query.to.as_ref())?;
-    let scan = Scan { from, to, before, limit, max_bytes: SCAN_BYTES };
+    let scan = Scan { from, to, before, limit, max_bytes: SCAN_BYTES, page_bytes: PAGE_BYTES };
     let tenant = who.caller.tenant.clone();
     let filter = move |record: &RecordRef<'_>| query.matches(record, &tenant);
     let page = app.log.scan(scan, filter).await.map_err(|error| unreadable(&error))?;
