@@ -17,7 +17,7 @@ fn of_kind(server: &Server, kind: &str, id: &str) -> Vec<Value> {
 fn a_key_that_is_made_and_revoked_beside_a_server_is_in_its_log() {
     let server = Server::with(records());
     let (id, key) = create_key(server.data(), &["simulate"], &["records"]);
-    Cli::new(["key", "revoke", &id]).path("--data", server.data()).run().expect_status(0);
+    let _ = Cli::new(["key", "revoke", &id]).path("--data", server.data()).run().expect_status(0);
     for kind in ["caller_created", "caller_revoked"] {
         let found = eventually(Duration::from_secs(5), || {
             Some(of_kind(&server, kind, &id)).filter(|found| !found.is_empty())

@@ -256,9 +256,14 @@ pub enum ConfigError {
         /// What is wrong.
         message: String,
     },
-    /// Fields that do not go together.
-    #[error("{0}")]
-    Invalid(String),
+    /// A value that no field of its kind can have.
+    #[error("`{field}` {message}")]
+    Invalid {
+        /// Which field.
+        field: &'static str,
+        /// What is wrong with its value.
+        message: String,
+    },
 }
 
 const PREFIX: &str = "PORTCULLIS_";
@@ -301,13 +306,14 @@ impl Config {
             let wrong = |message: String| ConfigError::Variable { variable: variable.clone(), message };
             lay_over(&mut table, &variable, &value).map_err(wrong)?;
             config = serde_path_to_error::deserialize(table.clone())
-                .map_err(|error| wrong(format!("`{}`: {}", error.path(), error.inner())))?;
+                .map_err(|error| wrong(format!("`{}`: {}", error.path(), error.inner().message())))?;
         }
-        config.check()?;
+        config.check().map_err(|(field, message)| not_valid(file, text, field, &message))?;
         Ok(config)
     }
 
-    fn check(&self) -> Result<(), ConfigError> {
+    /// What no type can say; gives the field and what is wrong with it.
+    fn check(&self) -> Result<(), (&'static str, String)> {
         let positive = [
             ("limits.body_bytes", self.limits.body_bytes),
             ("limits.batch_items", self.limits.batch_items),
@@ -318,19 +324,23 @@ impl Config {
             ("decision_log.queue_records", self.decision_log.queue_records),
         ];
         if let Some((field, _)) = positive.iter().find(|(_, value)| *value == 0) {
-            return Err(ConfigError::Invalid(format!("`{field}` must be at least 1")));
+            return Err((field, "must be at least 1".into()));
         }
         // Values are read and dropped by recursion; deeper input could end the stack.
         if self.limits.nesting > 128 {
-            return Err(ConfigError::Invalid("`limits.nesting` must be at most 128".into()));
+            return Err(("limits.nesting", "must be at most 128".into()));
         }
         if let Some(url) = &self.server.public_url {
             let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
             if !host.is_some_and(|host| !host.is_empty() && !host.contains([' ', '"', '?', '#'])) {
-                let message =
-                    format!("`server.public_url` must be an http or https URL without query, not `{url}`");
-                return Err(ConfigError::Invalid(message));
+                return Err((
+                    "server.public_url",
+                    format!("must be an http or https URL without query, not `{url}`"),
+                ));
             }
+        }
+        if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.logging.level) {
+            return Err(("logging.level", error.to_string()));
         }
         Ok(())
     }
@@ -339,6 +349,22 @@ impl Config {
     pub fn root_key(&self) -> PathBuf {
         self.data.root_key.clone().unwrap_or_else(|| self.data.folder.join("root.key"))
     }
+}
+
+/// The error of a field, at its line if the file has it; else it comes from the environment.
+fn not_valid(file: &Arc<str>, text: &str, field: &'static str, message: &str) -> ConfigError {
+    let (section, name) = field.split_once('.').unwrap_or(("", field));
+    let mut within = "";
+    for (place, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if let Some(header) = line.strip_prefix('[') {
+            within = header.split(']').next().unwrap_or_default().trim();
+        } else if within == section && line.split('=').next().is_some_and(|key| key.trim() == name) {
+            let message = format!("`{field}` {message}");
+            return ConfigError::File(Problem::at_position(file, text, (place + 1, 1), message));
+        }
+    }
+    ConfigError::Invalid { field, message: message.to_owned() }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one home of the environment")]
@@ -396,6 +422,19 @@ mod tests {
     fn a_bad_value_is_named_with_its_line_and_field() {
         let message = message("[limits]\nbody_bytes = \"many\"\n");
         assert!(message.starts_with("portcullis.toml:2:14: `limits.body_bytes`"), "{message}");
+    }
+
+    #[test]
+    fn a_value_that_no_field_can_have_is_named_with_its_line() {
+        let message = message("[server]\nworkers = 2\n[limits]\nnesting = 500\n");
+        assert!(
+            message.starts_with("portcullis.toml:4:1: `limits.nesting` must be at most 128"),
+            "{message}"
+        );
+        let error = parse("", &[("PORTCULLIS_LIMITS__NESTING", "0")]).unwrap_err().to_string();
+        assert_eq!(error, "`limits.nesting` must be at least 1");
+        let error = parse("", &[("PORTCULLIS_SERVER__LISTEN", "nowhere")]).unwrap_err().to_string();
+        assert!(!error.contains('\n'), "{error}");
     }
 
     #[test]

@@ -59,6 +59,10 @@ pub(super) fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
     }
     start_logging(&config.logging)?;
     refuse_plugins(&config)?;
+    let policies = &config.policies.folder;
+    if !policies.is_dir() {
+        tracing::warn!(folder = %policies.display(), "there is no such policies folder: nothing is permitted");
+    }
     let workers =
         config.server.workers.or(std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
     let dev = args.dev;

@@ -43,12 +43,21 @@ impl Explanation {
             // The folder is the operator's business.
             file: rule.file.rsplit('/').next().unwrap_or_default().to_owned(),
             line: rule.line,
-            text: rule.text.to_string(),
+            text: excerpt(&rule.text),
         });
         let errors = errors
             .iter()
             .map(|(policy, message)| PolicyFailure { policy: policy.to_string(), message: message.clone() });
         Self { policies: texts.collect(), errors: errors.collect() }
+    }
+}
+
+/// A policy's text; a long one is cut, since a batch may explain a thousand answers.
+fn excerpt(text: &str) -> String {
+    const CHARACTERS: usize = 4_000;
+    match text.char_indices().nth(CHARACTERS) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
     }
 }
 

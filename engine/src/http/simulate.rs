@@ -1,6 +1,8 @@
 //! `POST /v1/policies/simulate`: what would these policies say?
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -16,6 +18,18 @@ use crate::policy::simulate::{Simulation, SimulationResult, simulate};
 
 /// Simulations at once: each may take a core and a deep stack for a while.
 static ROOM: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(2));
+
+/// A simulation that takes longer is stopped.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Tells the work when nobody waits for it.
+struct Done(Arc<AtomicBool>);
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// Judges policies that come with the request; never touches what is being served.
 #[utoipa::path(
@@ -41,8 +55,19 @@ pub(super) async fn simulate_policies(
             "a simulation has at most {limit} requests (`limits.batch_items`)"
         )));
     }
-    let _room = ROOM.acquire().await.map_err(|_| ApiError::Unavailable)?;
-    let judged = tokio::task::spawn_blocking(move || on_deep_stack(move || simulate(&simulation))).await;
+    let room = ROOM.acquire().await.map_err(|_| ApiError::Unavailable)?;
+    // Set when the answer is there, or when the client has left and this is dropped.
+    let done = Done(Arc::new(AtomicBool::new(false)));
+    let (left, clock) = (Arc::clone(&done.0), Arc::clone(&app.clock));
+    let until = clock.monotonic() + PATIENCE;
+    let stop = move || left.load(Ordering::Relaxed) || clock.monotonic() > until;
+    let judged = tokio::task::spawn_blocking(move || {
+        // Held by the work and not by who waits for it.
+        let _room = room;
+        on_deep_stack(move || simulate(&simulation, &stop))
+    })
+    .await;
+    drop(done);
     match judged {
         Ok(Some(Ok(result))) => Ok(Json(result)),
         Ok(Some(Err(problems))) => {

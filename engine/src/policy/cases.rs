@@ -40,11 +40,31 @@ pub struct Case {
 #[derive(Debug, Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
-    subject: serde_json::Value,
-    action: serde_json::Value,
-    resource: serde_json::Value,
+    subject: Entity,
+    action: Action,
+    resource: Entity,
     #[serde(default)]
     context: Option<serde_json::Value>,
+}
+
+/// A subject or a resource.
+#[derive(Debug, Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+struct Entity {
+    #[serde(rename = "type")]
+    type_name: String,
+    id: String,
+    #[serde(default)]
+    properties: Option<serde_json::Value>,
+}
+
+/// An action.
+#[derive(Debug, Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+struct Action {
+    name: String,
+    #[serde(default)]
+    properties: Option<serde_json::Value>,
 }
 
 /// What the answer should be.

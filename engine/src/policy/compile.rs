@@ -9,7 +9,7 @@ use std::sync::Arc;
 use cedar_policy::{
     Entities, PolicyId, PolicySet, Schema, ValidationError, ValidationMode, ValidationWarning, Validator,
 };
-use cedar_policy_core::ast::Policy;
+use cedar_policy_core::ast::{Effect, Policy};
 
 use super::bounds;
 use super::files::SourceFile;
@@ -216,6 +216,24 @@ pub fn find_duplicates(policies: &[Sourced]) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// Forbids that carry obligations: only permits oblige, so these do nothing.
+pub fn obliging_forbids(policies: &[Sourced]) -> Vec<Problem> {
+    let obliges = |sourced: &&Sourced| {
+        let mut names = sourced.policy.annotations().map(|(name, _)| AsRef::<str>::as_ref(name));
+        sourced.policy.effect() == Effect::Forbid
+            && names.any(|name| name == "obligation" || name == "advice")
+    };
+    let warning = |sourced: &Sourced| {
+        let message =
+            format!("policy `{}` forbids, so that its obligations never apply", sourced.policy.id());
+        let mut problem = Problem::of_file(&sourced.file, message);
+        (problem.line, problem.column) = (sourced.line, 1);
+        problem.source_line = sourced.text.lines().next().unwrap_or_default().to_owned();
+        problem
+    };
+    policies.iter().filter(obliges).map(warning).collect()
 }
 
 /// Prepares policies for deciding.

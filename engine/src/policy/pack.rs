@@ -71,6 +71,7 @@ impl Pack {
             )),
             _ => {}
         }
+        warnings.extend(compile::obliging_forbids(&policies));
         let rules = keep(compile::prepare(policies, &entities), &mut problems).unwrap_or_default();
         let types = keep(type_names(&settings, &entities, schema.as_ref(), manifest), &mut problems);
         let Some((types, action_type)) = types.filter(|_| problems.is_empty()) else { return Err(problems) };
@@ -85,9 +86,11 @@ impl Pack {
         }
     }
 
-    /// The Cedar entity for an AuthZEN type name and id.
+    /// The Cedar entity for an AuthZEN type name and id. An action is none: a request must not lay properties over
+    /// what policies read as `action`.
     pub fn uid(&self, type_name: &str, id: &str) -> Option<EntityUID> {
-        Some(EntityUID::from_components(self.entity_type(type_name)?, Eid::new(id), None))
+        let entity_type = self.entity_type(type_name).filter(|entity_type| !entity_type.is_action())?;
+        Some(EntityUID::from_components(entity_type, Eid::new(id), None))
     }
 
     /// The Cedar action with this name.

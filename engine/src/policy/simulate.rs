@@ -119,13 +119,20 @@ struct World {
     schema: Option<Schema>,
 }
 
-/// Judges every request.
+/// Judges every request, until `stop` says that nobody waits any more, or has waited too long.
 ///
 /// # Errors
-/// Everything that is wrong with policies, schema and entities.
-pub fn simulate(simulation: &Simulation) -> Result<SimulationResult, Vec<Problem>> {
+/// Everything that is wrong with policies, schema and entities; or that it was stopped.
+pub fn simulate(simulation: &Simulation, stop: &dyn Fn() -> bool) -> Result<SimulationResult, Vec<Problem>> {
     let (world, validation) = prepare(simulation)?;
-    let results = simulation.requests.iter().map(|request| world.ask(request, simulation)).collect();
+    let mut results = Vec::with_capacity(simulation.requests.len());
+    for request in &simulation.requests {
+        if stop() {
+            let message = format!("it took too long: {} requests were judged by then", results.len());
+            return Err(vec![Problem::of_file(&"requests".into(), message)]);
+        }
+        results.push(world.ask(request, simulation));
+    }
     Ok(SimulationResult { validation, results })
 }
 
