@@ -2,17 +2,14 @@
 //!
 //! Handles are made once: a metric on the path of a decision is one atomic addition.
 
-use metrics::{
-    Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit,
-};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics::{Counter, Gauge, Key, KeyName, Label, Level, Metadata, Recorder, SharedString};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use crate::audit::Stats;
 use crate::decision::Verdict;
 
-/// Seconds; from a cached small decision to a large batch.
-const BUCKETS: [f64; 11] =
-    [0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.1, 1.0];
+mod latency;
+use latency::Latency;
 
 /// All metrics of a server.
 pub struct Metrics {
@@ -20,7 +17,7 @@ pub struct Metrics {
     allowed: Counter,
     denied: Counter,
     requests: Vec<(u16, Counter)>,
-    request_seconds: Histogram,
+    request_seconds: Latency,
     reloads_ok: Counter,
     reloads_failed: Counter,
     refused: Counter,
@@ -62,11 +59,7 @@ impl Default for Metrics {
 impl Metrics {
     /// Metrics that all stand at zero.
     pub fn new() -> Self {
-        let builder = PrometheusBuilder::new();
-        let builder = builder
-            .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &BUCKETS)
-            .unwrap_or_else(|_| PrometheusBuilder::new());
-        let recorder = builder.build_recorder();
+        let recorder = PrometheusBuilder::new().build_recorder();
         let counter = |name: &'static str, help: &'static str, labels: &[(&'static str, &'static str)]| {
             recorder.describe_counter(KeyName::from(name), None, SharedString::from(help));
             recorder.register_counter(&key(name, labels), &METADATA)
@@ -75,12 +68,6 @@ impl Metrics {
             recorder.describe_gauge(KeyName::from(name), None, SharedString::from(help));
             recorder.register_gauge(&key(name, &[]), &METADATA)
         };
-        recorder.describe_histogram(
-            KeyName::from("portcullis_request_seconds"),
-            Some(Unit::Seconds),
-            SharedString::from("time from a request's headers to its answer"),
-        );
-        let request_seconds = recorder.register_histogram(&key("portcullis_request_seconds", &[]), &METADATA);
         let decisions = ("portcullis_decisions_total", "decisions, by outcome");
         let reloads = ("portcullis_reloads_total", "loads of changed policy files, by result");
         let log = LogGauges {
@@ -109,7 +96,7 @@ impl Metrics {
             allowed: counter(decisions.0, decisions.1, &[("outcome", "allow")]),
             denied: counter(decisions.0, decisions.1, &[("outcome", "deny")]),
             requests: request_counters(&recorder),
-            request_seconds,
+            request_seconds: Latency::default(),
             reloads_ok: counter(reloads.0, reloads.1, &[("result", "ok")]),
             reloads_failed: counter(reloads.0, reloads.1, &[("result", "failed")]),
             refused: counter("portcullis_refused_total", "calls by callers without the right", &[]),
@@ -141,7 +128,7 @@ impl Metrics {
         if let Some((_, counter)) = known.or(self.requests.last()) {
             counter.increment(1);
         }
-        self.request_seconds.record(took.as_secs_f64());
+        self.request_seconds.record(took);
     }
 
     /// Policy files were loaded, or not.
@@ -187,13 +174,10 @@ impl Metrics {
         self.log.index_lag.set(approximate(log.index_lag_records));
         self.log.checkpoint.set(approximate(log.checkpoint_seq));
         self.log.last.set(approximate(log.last_seq));
-        self.handle.run_upkeep();
-        self.handle.render()
-    }
-
-    /// Moves what histograms have gathered to where it is summed; to be called now and then, or they grow.
-    pub fn upkeep(&self) {
-        self.handle.run_upkeep();
+        let mut text = self.handle.render();
+        let help = "time from a request's headers to its answer";
+        self.request_seconds.render("portcullis_request_seconds", help, &mut text);
+        text
     }
 }
 

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
 use secrecy::ExposeSecret;
@@ -173,14 +172,6 @@ fn spawn_background(app: &Arc<App>, mut stopped: tokio::sync::watch::Receiver<bo
     if app.config.policies.watch {
         tokio::spawn(Arc::clone(app).follow_policies());
     }
-    let upkeep = Arc::clone(app);
-    tokio::spawn(async move {
-        loop {
-            // Often, so that each time is short: requests wait meanwhile.
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            upkeep.metrics.upkeep();
-        }
-    });
     let stopping = async move {
         stopped.wait_for(|stopped| *stopped).await.ok();
     };
