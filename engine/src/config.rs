@@ -40,6 +40,7 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
     /// Address and port; port 0 picks a free one.
+    #[serde(deserialize_with = "deserialize_address")]
     pub listen: SocketAddr,
     /// The base of the URLs in metadata; by default the listening address.
     pub public_url: Option<String>,
@@ -266,6 +267,22 @@ pub enum ConfigError {
     },
 }
 
+/// Reads `127.0.0.1:8470`, `[::1]:8470` or `localhost:8470`. Other names are not resolved: what a server listens on
+/// must not depend on somebody's DNS.
+///
+/// # Errors
+/// What is wanted instead.
+pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    let numeric =
+        text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
+    numeric.parse().map_err(|_| format!("`{text}` is not an address and port, as `127.0.0.1:8470`"))
+}
+
+fn deserialize_address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse_address(&text).map_err(serde::de::Error::custom)
+}
+
 const PREFIX: &str = "PORTCULLIS_";
 
 impl Config {
@@ -459,6 +476,15 @@ mod tests {
     fn a_wrong_variable_is_named() {
         let error = parse("", &[("PORTCULLIS_SERVER__LISEN", "x")]).unwrap_err().to_string();
         assert!(error.starts_with("PORTCULLIS_SERVER__LISEN: "), "{error}");
+    }
+
+    #[test]
+    fn localhost_is_the_loopback_and_no_other_name_is_resolved() {
+        assert_eq!(parse_address("localhost:0").unwrap().to_string(), "127.0.0.1:0");
+        assert!(parse_address("[::1]:80").is_ok());
+        for wrong in ["localhost", "example.com:80", "127.0.0.1", ":80", "localhost:99999"] {
+            assert!(parse_address(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

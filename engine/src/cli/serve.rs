@@ -14,7 +14,7 @@ use super::{Failure, Place, print, say, system};
 use crate::app::{App, make_folder};
 use crate::caller::{DEFAULT_TENANT, EVERY, NewCaller, Right, create};
 use crate::clock::Clock;
-use crate::config::{Config, LogFormat, Logging};
+use crate::config::{Config, LogFormat, Logging, parse_address};
 use crate::http::listen::Listener;
 use crate::http::routes;
 use crate::protect::{Purpose, RootKey};
@@ -34,7 +34,7 @@ pub(super) struct ServeArgs {
     #[arg(long)]
     dev: bool,
     /// Address and port to listen on; port 0 picks a free one.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = parse_address)]
     listen: Option<SocketAddr>,
     /// The folder whose folders are packs.
     #[arg(long, value_name = "DIR")]

@@ -177,4 +177,32 @@ mod tests {
         let result = run(&pack, "x", &cases.unwrap().cases[0]);
         assert_eq!(result.differences, Vec::<String>::new());
     }
+
+    fn fails(files: &PackFiles) -> usize {
+        let pack = Pack::load(files).unwrap_or_else(|problems| panic!("{}", problems[0]));
+        let results = files.cases().flat_map(|file| {
+            let cases = parse(file).unwrap().cases;
+            cases.iter().map(|case| run(&pack, &file.shown, case)).collect::<Vec<_>>()
+        });
+        results.filter(|result| !result.differences.is_empty()).count()
+    }
+
+    #[test]
+    fn no_policy_that_ships_can_be_deleted_without_a_case_that_fails() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
+        let packs = PackFiles::read_all(&folder).unwrap();
+        assert_eq!(packs.len(), 5);
+        for files in packs {
+            assert_eq!(fails(&files), 0);
+            let pack = Pack::load(&files).unwrap();
+            for rule in &pack.rules.all {
+                let mut without = files.clone();
+                let file = without.files.values_mut().find(|file| file.shown == rule.file).unwrap();
+                assert_eq!(file.text.matches(&*rule.text).count(), 1, "{}", rule.id);
+                file.text = file.text.replace(&*rule.text, "");
+                assert_eq!(Pack::load(&without).unwrap().rules.all.len(), pack.rules.all.len() - 1);
+                assert!(fails(&without) > 0, "no case of `{}` misses the policy `{}`", pack.name(), rule.id);
+            }
+        }
+    }
 }

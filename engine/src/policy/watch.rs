@@ -12,9 +12,9 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
 /// No change for this long ends a burst.
-const QUIET: Duration = Duration::from_millis(100);
+const QUIET: Duration = Duration::from_millis(200);
 /// A burst is cut here, so that a file that is written all the time can't hold a reload back.
-const LONGEST_BURST: Duration = Duration::from_millis(700);
+const LONGEST_BURST: Duration = Duration::from_secs(5);
 /// How often files are looked at without a notification.
 const LOOK: Duration = Duration::from_secs(2);
 
