@@ -86,8 +86,8 @@ pub struct SimulationResult {
 /// Whether the policies fit the schema.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Validation {
-    /// Null when there is no schema to validate against.
-    pub valid: Option<bool>,
+    /// True when nothing is wrong. Without a schema there is nothing to validate against but Cedar's own syntax.
+    pub valid: bool,
     /// Why not.
     pub errors: Vec<String>,
 }
@@ -157,13 +157,13 @@ fn prepare(simulation: &Simulation) -> Result<(World, Validation), Vec<Problem>>
     let entities = SourceFile { shown: "entities".into(), text };
     let entities = compile::parse_entities(Some(&entities), schema.as_ref()).map_err(one)?;
     let validation = match &schema {
-        None => Validation { valid: None, errors: Vec::new() },
+        None => Validation { valid: true, errors: Vec::new() },
         Some(schema) => {
             refuse("schema", limits::too_many_validations(policies.len(), schema))?;
             let texts = HashMap::from([(Arc::clone(&file.shown), file.text.as_str())]);
             let [errors, _warnings] = compile::validate(&policies, schema, &texts);
             let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            Validation { valid: Some(errors.is_empty()), errors }
+            Validation { valid: errors.is_empty(), errors }
         }
     };
     let rules = compile::prepare(policies, &entities).map_err(one)?;

@@ -37,7 +37,7 @@ fn simulate(body: &Value) -> Value {
 fn an_answer_has_these_members() {
     let answer = simulate(&body("permit(principal, action, resource);"));
     assert_eq!(members(&answer), names(["validation", "results"]));
-    assert_eq!(answer["validation"], json!({"valid": null, "errors": []}));
+    assert_eq!(answer["validation"], json!({"valid": true, "errors": []}));
     assert_eq!(answer["results"], json!([{"decision": "allow", "reasons": ["policy0"], "errors": []}]));
 }
 
