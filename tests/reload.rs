@@ -2,7 +2,7 @@
 
 mod load;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use portcullis_tests::files::{replace, write};
 use portcullis_tests::{Pack, Server, eventually};
@@ -207,14 +207,27 @@ fn many_files_at_once_are_one_reload() {
         pack = pack.file(&format!("{n}.cedar"), &policy(&format!("first-{n}")));
     }
     let server = Server::with(pack);
-    let (ok, failed) = (reloads(&server, "ok"), reloads(&server, "failed"));
-    // As a checkout does: the old file goes, the new one comes, one after the other.
-    for n in 0..40 {
-        let file = server.policies().join(format!("edited/{n}.cedar"));
-        std::fs::remove_file(&file).unwrap();
-        write(&file, policy(&format!("second-{n}")));
-    }
-    let all: std::collections::BTreeSet<String> = (0..40).map(|n| format!("second-{n}")).collect();
+    let (mut ok, mut failed) = (0.0, 0.0);
+    // As a checkout does: the old file goes, the new one comes, one after the other. A busy machine may hold this
+    // very test up in the middle for so long that it looks like two checkouts; then it is tried again.
+    let all = (0..5).find_map(|attempt| {
+        (ok, failed) = (reloads(&server, "ok"), reloads(&server, "failed"));
+        let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
+        for n in 0..40 {
+            let file = server.policies().join(format!("edited/{n}.cedar"));
+            std::fs::remove_file(&file).unwrap();
+            write(&file, policy(&format!("attempt-{attempt}-{n}")));
+            longest = longest.max(last.elapsed());
+            last = Instant::now();
+        }
+        if longest > Duration::from_millis(100) {
+            std::thread::sleep(LIVE);
+            return None;
+        }
+        let names = (0..40).map(|n| format!("attempt-{attempt}-{n}"));
+        Some(names.collect::<std::collections::BTreeSet<String>>())
+    });
+    let all = all.expect("the machine is too busy to write 40 files in one go");
     let seen = eventually(LIMIT, || (crate::assertions::set(&reasons(&server)) == all).then_some(()));
     assert!(seen.is_some_and(|(_, took)| took < LIVE), "{}", server.stderr());
     std::thread::sleep(Duration::from_millis(700));
