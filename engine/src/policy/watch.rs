@@ -13,6 +13,8 @@ use tokio::sync::mpsc;
 
 /// No change for this long ends a burst.
 const QUIET: Duration = Duration::from_millis(200);
+/// Files that were quiet by the notifications are looked at twice, so far apart.
+const STILL: Duration = Duration::from_millis(50);
 /// A burst is cut here, so that a file that is written all the time can't hold a reload back.
 const LONGEST_BURST: Duration = Duration::from_secs(5);
 /// How often files are looked at without a notification.
@@ -87,11 +89,24 @@ impl Watch {
             self.settle().await;
         }
         self.attach();
+        let (mut now, mut worth_it) = (self.marks().await, notified);
+        let until = tokio::time::Instant::now() + LONGEST_BURST;
+        // The slow look may fall into the middle of a burst, and a notification may be late on a busy machine.
+        while now != self.seen {
+            worth_it = true;
+            self.seen = now;
+            if tokio::time::Instant::now() > until {
+                break;
+            }
+            tokio::time::sleep(if notified { STILL } else { QUIET }).await;
+            now = self.marks().await;
+        }
+        worth_it
+    }
+
+    async fn marks(&self) -> Marks {
         let folders = self.folders.clone();
-        let Ok(now) = tokio::task::spawn_blocking(move || marks(&folders)).await else { return true };
-        let differs = now != self.seen;
-        self.seen = now;
-        notified || differs
+        tokio::task::spawn_blocking(move || marks(&folders)).await.unwrap_or_default()
     }
 
     async fn settle(&mut self) {
