@@ -114,7 +114,7 @@ impl App {
         let metrics = Metrics::new();
         reload::announce(&loaded, &metrics);
         tracing::debug!(folder = %folder.display(), "opened");
-        let snapshot = loaded.at(sequence);
+        let snapshot = loaded.at(sequence, Arc::default());
         let status = ReloadStatus::loaded(clock.now());
         Ok(Arc::new(Self {
             config,
@@ -216,7 +216,8 @@ impl App {
         let serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
         // A reload may have come by with a later one meanwhile; a revision never goes back.
         let sequence = sequence.max(self.snapshot.load().revision.sequence);
-        self.snapshot.store(Arc::new(serving.loaded.at(sequence)));
+        let data = Arc::clone(&self.snapshot.load().data);
+        self.snapshot.store(Arc::new(serving.loaded.at(sequence, data)));
         true
     }
 
