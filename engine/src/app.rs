@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 
 use crate::audit::{AuditError, DecisionLog, LogKeys, Mode, Opened, Options, Sync};
 use crate::caller::{Callers, Right};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, SharedClock, Timestamp};
 use crate::config::{Config, LogMode, LogSync};
 use crate::evaluation::Circumstances;
 use crate::metrics::Metrics;
@@ -21,19 +21,23 @@ use crate::protect::{Key, Purpose, RootKey};
 use crate::random::{RandomError, Rng, new_id, uuid_v7};
 use crate::store::{Store, StoreError};
 
+mod changing;
 mod events;
 mod reload;
 mod replica;
 
+pub use changing::{Actor, ChangeError, Changing, Done};
 pub use reload::ReloadStatus;
+use replica::Replica;
 
 /// The shared state.
 #[derive(Debug)]
 pub struct App {
     /// The configuration.
     pub config: Config,
-    /// What the time is.
+    /// What the time is, by the clock that all nodes share.
     pub clock: Arc<dyn Clock>,
+    shared_clock: Arc<SharedClock>,
     /// Where randomness comes from.
     pub rng: Arc<dyn Rng>,
     /// Durable data.
@@ -42,7 +46,7 @@ pub struct App {
     pub log: DecisionLog,
     /// Who may ask.
     pub callers: Callers,
-    replica: replica::Replica,
+    replica: Replica,
     /// Counters.
     pub metrics: Metrics,
     /// Authenticates page cursors.
@@ -51,6 +55,8 @@ pub struct App {
     snapshot: ArcSwap<Snapshot>,
     serving: Mutex<Serving>,
     base_url: OnceLock<String>,
+    /// The sequence number that is served, for those who wait for one.
+    revisions: tokio::sync::watch::Sender<u64>,
     refusals: events::Throttle,
     /// Whether the last append to the decision log failed.
     log_failing: AtomicBool,
@@ -104,24 +110,29 @@ impl App {
     ) -> Result<Arc<Self>, StartError> {
         let folder = config.data.folder.clone();
         let store = open_store(&config, root).await?;
+        let shared_clock = SharedClock::over(clock);
+        replica::set_clock(&store, &shared_clock).await?;
+        let clock: Arc<dyn Clock> = Arc::clone(&shared_clock) as Arc<dyn Clock>;
         let options = log_options(&config);
         let keys = LogKeys::derive(root)?;
         let log = DecisionLog::open(options, keys, Arc::clone(&clock), &*rng, store.clone()).await?;
         report_opened(log.opened());
         let callers = Callers::new(root.derive(Purpose::CallerKeys));
-        let replica = replica::Replica::default();
-        let sequence = replica.refresh(&store, &callers, &*clock).await?;
+        let replica = Replica::default();
+        let known = replica.refresh(&store, &callers, &*clock).await?;
         let management = config.policies.management.clone();
         let sources = Sources { folder: config.policies.folder.clone(), management };
         let loaded = sources.load()?;
         let metrics = Metrics::new();
         reload::announce(&loaded, &metrics);
         tracing::debug!(folder = %folder.display(), "opened");
-        let snapshot = loaded.at(sequence);
+        let sequence = known.sequence;
+        let snapshot = loaded.at(sequence, known.data);
         let status = ReloadStatus::loaded(clock.now());
         Ok(Arc::new(Self {
             config,
             clock,
+            shared_clock,
             rng,
             store,
             log,
@@ -133,6 +144,7 @@ impl App {
             snapshot: ArcSwap::from_pointee(snapshot),
             serving: Mutex::new(Serving { loaded, status }),
             base_url: OnceLock::new(),
+            revisions: tokio::sync::watch::Sender::new(sequence),
             refusals: events::Throttle::default(),
             log_failing: AtomicBool::new(false),
         }))

@@ -1,7 +1,7 @@
 //! The applications that ask, and what each may do.
 //!
 //! Promises: a key is never stored, only its keyed hash; what a caller may do is a Cedar decision of the management
-//! pack, pure in caller and resource, so that it can be remembered for as long as both stand.
+//! pack, pure in caller, resource, data and instant, so that it can be remembered for as long as these stand.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::clock::{Clock, Timestamp};
+use crate::entity::{Facts, Window};
 use crate::protect::Key;
 use crate::random::{RandomError, Rng};
 use crate::store::callers::CallerRow;
@@ -40,14 +41,16 @@ pub struct Caller {
     /// What it may do.
     pub rights: Vec<String>,
     expires_at: Option<Timestamp>,
-    /// What the management pack said, for one state of it.
+    /// What the management pack said, for one state of it and of the tenant's data.
     remembered: Mutex<Remembered>,
 }
 
 #[derive(Debug, Default)]
 struct Remembered {
-    hash: Option<u64>,
-    answers: HashMap<(Right, String), bool>,
+    /// The state: see [`Facts::stamp`].
+    stamp: Option<[u64; 3]>,
+    /// Each with the time in which it holds.
+    answers: HashMap<(Right, String), (bool, Window)>,
 }
 
 /// More packs than this are not remembered for one caller: they can be named at will.
@@ -77,19 +80,28 @@ impl Caller {
         self.packs.iter().any(|bound| bound == EVERY || bound == pack)
     }
 
-    /// The answer that `decide` gave before under the same management pack, or gives now.
-    fn remember(&self, hash: u64, right: Right, on: &str, decide: impl FnOnce() -> bool) -> bool {
+    /// The answer that `decide` gave before by the same facts and in its time, or gives now.
+    fn remember(
+        &self,
+        facts: &Facts<'_>,
+        right: Right,
+        on: &str,
+        decide: impl FnOnce() -> (bool, Window),
+    ) -> bool {
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        if remembered.hash != Some(hash) {
-            *remembered = Remembered { hash: Some(hash), answers: HashMap::new() };
+        if remembered.stamp != Some(facts.stamp()) {
+            *remembered = Remembered { stamp: Some(facts.stamp()), answers: HashMap::new() };
         }
-        let known = remembered.answers.iter().find(|((r, o), _)| *r == right && o == on);
-        if let Some((_, answer)) = known {
+        let mut known = remembered.answers.iter_mut().find(|((r, o), _)| *r == right && o == on);
+        if let Some((_, (answer, window))) = &mut known {
+            if !window.has(facts.now) {
+                (*answer, *window) = decide();
+            }
             return *answer;
         }
-        let answer = decide();
+        let (answer, window) = decide();
         if remembered.answers.len() < REMEMBERED {
-            remembered.answers.insert((right, on.to_owned()), answer);
+            remembered.answers.insert((right, on.to_owned()), (answer, window));
         }
         answer
     }

@@ -154,7 +154,8 @@ impl App {
     pub async fn allows_call(&self, by: &Circumstances<'_>, right: Right) -> Result<bool, AuditError> {
         let snapshot = self.snapshot();
         let tenant = RightOn::Tenant(&by.caller.tenant);
-        let combined = decide(snapshot.management(), by.caller, right, tenant);
+        let time = self.clock.now();
+        let combined = decide(&snapshot, by.caller, right, tenant, time);
         let allowed = combined.verdict == Verdict::Allow;
         if !allowed {
             self.metrics.refused();
@@ -163,7 +164,6 @@ impl App {
         let is_policy = |reason: &&Reason| matches!(reason, Reason::Policy(_));
         let policies: Vec<_> = combined.reasons.iter().filter(is_policy).map(Reason::text).collect();
         let asked = call(by.caller, right, None);
-        let time = self.clock.now();
         let id = self.new_id("evt_", time);
         let record = Record {
             caller: Some(by.caller),

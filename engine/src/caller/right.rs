@@ -6,9 +6,11 @@ use cedar_policy_core::ast::{Literal, Value, ValueKind};
 use smol_str::SmolStr;
 
 use super::{Caller, EVERY};
+use crate::clock::Timestamp;
 use crate::decision::slice::lay_over;
 use crate::decision::value::Record;
 use crate::decision::{Combined, Question, Reason, Verdict, combine, evaluate};
+use crate::entity::{Facts, Window};
 use crate::policy::{Pack, Snapshot};
 
 /// An action of the management pack.
@@ -73,44 +75,69 @@ pub enum RightOn<'a> {
     Tenant(&'a str),
 }
 
-/// Whether a caller may. Remembered for as long as caller and management pack stand.
-pub fn may(snapshot: &Snapshot, caller: &Caller, right: Right, on: RightOn<'_>) -> bool {
+/// Whether a caller may, now. Remembered for as long as caller, management pack and the tenant's data for it stand, and
+/// until an assignment that came in the way starts or ends.
+pub fn may(snapshot: &Snapshot, caller: &Caller, right: Right, on: RightOn<'_>, now: Timestamp) -> bool {
     let (RightOn::Pack(name) | RightOn::Tenant(name)) = on;
-    let decide = || decide(snapshot.management(), caller, right, on).verdict == Verdict::Allow;
-    caller.remember(snapshot.revision.hash, right, name, decide)
+    let pack = snapshot.management();
+    let facts = pack.facts(&snapshot.data, &caller.tenant, now);
+    caller.remember(&facts, right, name, || {
+        let (combined, window) = judge(pack, facts, caller, right, on);
+        (combined.verdict == Verdict::Allow, window)
+    })
 }
 
-/// The decision itself.
-pub fn decide(pack: &Pack, caller: &Caller, right: Right, on: RightOn<'_>) -> Combined {
+/// The decision itself: of the management pack, with the roles that the caller's tenant has given it there.
+pub fn decide(
+    snapshot: &Snapshot,
+    caller: &Caller,
+    right: Right,
+    on: RightOn<'_>,
+    now: Timestamp,
+) -> Combined {
+    let pack = snapshot.management();
+    judge(pack, pack.facts(&snapshot.data, &caller.tenant, now), caller, right, on).0
+}
+
+fn judge(
+    pack: &Pack,
+    facts: Facts<'_>,
+    caller: &Caller,
+    right: Right,
+    on: RightOn<'_>,
+) -> (Combined, Window) {
     let (type_name, id) = match on {
         RightOn::Pack(name) => ("pack", name),
         RightOn::Tenant(name) => ("tenant", name),
     };
     let (Some(principal), Some(resource)) = (pack.uid("caller", &caller.id), pack.uid(type_name, id)) else {
-        return Combined::deny(vec![Reason::TypeUnrepresentable]);
+        return (Combined::deny(vec![Reason::TypeUnrepresentable]), Window::ALL);
+    };
+    let view = facts.about(&resource);
+    let (Ok(stored_principal), Ok(stored_resource)) = (view.get(&principal), view.get(&resource)) else {
+        return (Combined::deny(vec![Reason::EvaluationFailed]), Window::NEVER);
     };
     let settings = pack.settings.properties;
     let laid_over = [
-        lay_over(pack.entities.get(&principal), &principal, &caller_record(caller), settings.subject),
-        lay_over(
-            pack.entities.get(&resource),
-            &resource,
-            &[member("name", text(id))].into(),
-            settings.resource,
-        ),
+        lay_over(stored_principal.as_ref(), &principal, &caller_record(caller), settings.subject),
+        lay_over(stored_resource.as_ref(), &resource, &[member("name", text(id))].into(), settings.resource),
     ];
+    let laid_over = laid_over.into_iter().flatten().collect();
     let question = Question {
         principal,
         action: pack.action(right.name()),
-        resource,
+        resource: resource.clone(),
         context: Arc::default(),
-        laid_over: laid_over.into_iter().flatten().collect(),
+        laid_over,
         context_left_out: Vec::new(),
         subject_left_out: Vec::new(),
         resource_left_out: Vec::new(),
+        unreadable: false,
     };
-    let findings = evaluate(&pack.rules, &pack.entities, &question);
-    combine(&pack.rules, &findings, pack.settings.on_policy_error, &|_| false)
+    let findings = evaluate(&pack.rules, &view, &question);
+    // What could not be read may be read the next time.
+    let window = if findings.unevaluated { Window::NEVER } else { view.window() };
+    (combine(&pack.rules, &findings, pack.settings.on_policy_error, &|_| false), window)
 }
 
 fn caller_record(caller: &Caller) -> Record {

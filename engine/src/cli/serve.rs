@@ -202,6 +202,5 @@ async fn renew_dev_caller(app: &App, root: &RootKey, dev: bool) -> Result<Option
         key = Some(secret.expose_secret().to_owned());
     }
     app.refresh().await?;
-    app.catch_up();
     Ok(key)
 }

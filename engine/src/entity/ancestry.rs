@@ -33,6 +33,8 @@ pub struct Window {
 impl Window {
     /// All time.
     pub const ALL: Self = Self { from: ALWAYS, until: NEVER };
+    /// No time at all.
+    pub const NEVER: Self = Self { from: NEVER, until: ALWAYS };
 
     /// Whether an instant is in it.
     pub fn has(self, now: Timestamp) -> bool {

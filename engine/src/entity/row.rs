@@ -20,7 +20,6 @@ pub type Key<'r> = (u32, &'r str);
 
 /// What stands before the attributes.
 struct Head<'r> {
-    key: Key<'r>,
     kind: u8,
     version: u64,
     settings: &'r str,
@@ -78,9 +77,9 @@ impl Row {
 
     fn head(&self) -> Option<Head<'_>> {
         let mut reader = Reader(&self.0);
-        let key = (reader.index()?, reader.text()?);
+        (reader.index()?, reader.text()?);
         let kind = reader.byte()?;
-        Some(Head { key, kind, version: reader.number()?, settings: reader.text()?, rest: reader })
+        Some(Head { kind, version: reader.number()?, settings: reader.text()?, rest: reader })
     }
 
     /// Where it belongs.
