@@ -16,7 +16,7 @@ use crate::random::{RandomError, Rng};
 use crate::store::callers::CallerRow;
 
 mod right;
-pub use right::{Right, RightOn, decide, may};
+pub use right::{About, Right, RightOn, decide, may};
 
 /// What every caller key begins with. API keys of principals begin otherwise and are not caller keys.
 pub const PREFIX: &str = "pcc_";
