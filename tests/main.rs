@@ -27,6 +27,7 @@ mod crash;
 #[cfg(target_os = "linux")]
 mod disk_full;
 mod fixtures;
+mod harness;
 mod hostile;
 mod limits;
 mod log_modes;

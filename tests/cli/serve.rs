@@ -142,7 +142,7 @@ fn a_database_whose_root_key_is_gone_is_not_taken_over() {
 fn a_newer_database_is_refused() {
     let folder = made();
     portcullis_tests::execute_sql(
-        &folder.path().join("data/portcullis.db"),
+        &folder.path().join("data"),
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
          VALUES (9999, 'from the future', TRUE, x'00', 0)",
     );
