@@ -142,3 +142,20 @@ fn text_is_not_sorted_by_bytes_unless_a_column_says_so() {
     let home = Home::on(&postgres.url(), "redis://127.0.0.1:1/");
     home.execute_sql("DO $$ BEGIN ASSERT 'a' < 'B' AND 'a' COLLATE \"C\" > 'B'; END $$").unwrap();
 }
+
+#[test]
+fn everything_that_a_home_holds_can_be_looked_through() {
+    if !can_run() {
+        return;
+    }
+    let (postgres, redis) = (Postgres::start().unwrap(), Redis::start(Kept::Nothing).unwrap());
+    let home = Home::on(&postgres.url(), &redis.url());
+    home.execute_sql("CREATE TABLE held (word TEXT); INSERT INTO held VALUES ('in-a-row')").unwrap();
+    let long = "in-a-key-".repeat(50);
+    let commands =
+        [format!("HSET {}:h field {long}", home.key_prefix()), "SET others:k elsewhere".to_owned()];
+    ask_redis(&redis.url(), &commands.each_ref().map(String::as_str)).unwrap();
+    let everything = home.everything();
+    assert!(everything.contains("in-a-row") && everything.contains(&long), "{everything}");
+    assert!(!everything.contains("elsewhere"), "{everything}");
+}

@@ -38,6 +38,18 @@ pub(crate) fn execute_on_postgres(url: &str, statements: &str) -> Result<(), sql
     })
 }
 
+/// All rows of a schema, as XML, in which text stands as it is and bytes as base64.
+pub(crate) fn rows_of_postgres(url: &str, schema: &str) -> Result<String, sqlx::Error> {
+    block_on(async {
+        let mut connection = PgConnection::connect(url).await?;
+        let query =
+            sqlx::query_scalar("SELECT CAST(schema_to_xml(CAST($1 AS name), true, false, '') AS TEXT)");
+        let rows = query.bind(schema).fetch_one(&mut connection).await?;
+        connection.close().await?;
+        Ok(rows)
+    })
+}
+
 fn block_on<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(work)
@@ -54,8 +66,9 @@ pub fn ask_redis(url: &str, commands: &[&str]) -> std::io::Result<String> {
     let secrets = url.split_once("://:").and_then(|(_, rest)| rest.split_once('@'));
     let log_in = secrets.map(|(password, _)| format!("AUTH {password}\r\n")).unwrap_or_default();
     stream.write_all(format!("{log_in}{}\r\nQUIT\r\n", commands.join("\r\n")).as_bytes())?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer);
     let answer = answer.strip_prefix("+OK\r\n").filter(|_| secrets.is_some()).unwrap_or(&answer);
     Ok(answer.strip_suffix("+OK\r\n").unwrap_or(answer).to_owned())
 }

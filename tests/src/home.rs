@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::database::execute_on_postgres;
+use crate::database::{ask_redis, execute_on_postgres, rows_of_postgres};
 use crate::link::Link;
 use crate::switch;
 
@@ -87,6 +87,22 @@ impl Home {
     /// What the database says, or that it can't be reached.
     pub fn execute_sql(&self, statements: &str) -> Result<(), sqlx::Error> {
         execute_on_postgres(&self.database_url(), statements)
+    }
+
+    /// Everything that stands in its tables and under its keys, to look for what must not be there.
+    ///
+    /// # Panics
+    /// When a database does not say.
+    pub fn everything(&self) -> String {
+        const ALL_KEYS: &str = "local found = {} for _, key in ipairs(redis.call('KEYS', ARGV[1])) do \
+            found[#found + 1] = key found[#found + 1] = redis.call('DUMP', key) end return found";
+        let rows = rows_of_postgres(&self.database_url(), &self.schema.name);
+        let rows = rows.unwrap_or_else(|error| panic!("{error}"));
+        // Uncompressed, so that what is in it can be found.
+        let commands =
+            ["CONFIG SET rdbcompression no", &format!("EVAL \"{ALL_KEYS}\" 0 \"{}*\"", self.schema.name)];
+        let keys = ask_redis(&self.redis, &commands).unwrap_or_else(|error| panic!("{error}"));
+        format!("{rows}{keys}")
     }
 
     /// What tells the program to use it.

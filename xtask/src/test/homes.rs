@@ -19,6 +19,7 @@ pub(super) const NOT_AGAIN: &[&str] = &[
     "tidy::",
     "readme::",
     "tls::",
+    "cli::decide::",
     "cli::policy::",
     "conformance::cedar::",
 ];
