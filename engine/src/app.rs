@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -23,6 +23,7 @@ use crate::store::{Store, StoreError};
 
 mod events;
 mod reload;
+mod replica;
 
 pub use reload::ReloadStatus;
 
@@ -41,6 +42,7 @@ pub struct App {
     pub log: DecisionLog,
     /// Who may ask.
     pub callers: Callers,
+    replica: replica::Replica,
     /// Counters.
     pub metrics: Metrics,
     /// Authenticates page cursors.
@@ -107,7 +109,8 @@ impl App {
         let log = DecisionLog::open(options, keys, Arc::clone(&clock), &*rng, store.clone()).await?;
         report_opened(log.opened());
         let callers = Callers::new(root.derive(Purpose::CallerKeys));
-        let sequence = callers.refresh(&store, &*clock).await?;
+        let replica = replica::Replica::default();
+        let sequence = replica.refresh(&store, &callers, &*clock).await?;
         let management = config.policies.management.clone();
         let sources = Sources { folder: config.policies.folder.clone(), management };
         let loaded = sources.load()?;
@@ -123,6 +126,7 @@ impl App {
             store,
             log,
             callers,
+            replica,
             metrics,
             cursor_key: root.derive(Purpose::Cursors),
             sources,
@@ -179,47 +183,6 @@ impl App {
         self.base_url.set(url).ok();
     }
 
-    /// Compares callers with the store until `shutdown`; a change gives a new revision.
-    pub async fn follow_store(self: Arc<Self>) {
-        // Well under the 700 ms after which a table is not trusted.
-        const EVERY: Duration = Duration::from_millis(200);
-        let mut failing = false;
-        self.log_changes().await;
-        loop {
-            tokio::time::sleep(EVERY).await;
-            match self.callers.refresh(&self.store, &*self.clock).await {
-                Ok(sequence) => {
-                    failing = false;
-                    if self.at_sequence(sequence) {
-                        self.log_changes().await;
-                    }
-                }
-                Err(error) if !failing => {
-                    failing = true;
-                    tracing::error!(%error, "the store can't be asked who may call: calls are refused");
-                }
-                Err(_) => {}
-            }
-        }
-    }
-
-    /// Takes the callers' sequence number over into the revision.
-    pub fn catch_up(&self) {
-        self.at_sequence(self.callers.sequence());
-    }
-
-    /// Whether that was new.
-    fn at_sequence(&self, sequence: u64) -> bool {
-        if self.snapshot.load().revision.sequence >= sequence {
-            return false;
-        }
-        let serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
-        // A reload may have come by with a later one meanwhile; a revision never goes back.
-        let sequence = sequence.max(self.snapshot.load().revision.sequence);
-        self.snapshot.store(Arc::new(serving.loaded.at(sequence)));
-        true
-    }
-
     /// A caller lacked a right: counted, and an event in the decision log.
     pub async fn refused(&self, by: &Circumstances<'_>, right: Right) {
         self.metrics.refused();
@@ -263,9 +226,12 @@ fn report_opened(opened: &Opened) {
 pub async fn open_store(config: &Config, root: &RootKey) -> Result<Store, StartError> {
     let folder = &config.data.folder;
     make_folder(folder)?;
-    let store = Store::open(folder).await?;
+    let store = match &config.data.database_url {
+        Some(url) => Store::connect(url).await?,
+        None => Store::open(folder).await?,
+    };
     let fingerprint = hex::encode(root.derive(Purpose::Fingerprint).mac(b"database"));
-    store.check_root_key(&fingerprint, folder).await?;
+    store.check_root_key(&fingerprint).await?;
     Ok(store)
 }
 

@@ -88,7 +88,7 @@ impl App {
     pub(super) async fn log_changes(&self) {
         const AT_ONCE: i64 = 100;
         loop {
-            let changes = match self.store.unlogged_changes(AT_ONCE).await {
+            let changes = match self.store.unlogged_changes(self.clock.now(), AT_ONCE).await {
                 Ok(changes) if changes.is_empty() => return,
                 Ok(changes) => changes,
                 Err(error) => {
@@ -105,6 +105,15 @@ impl App {
     }
 
     async fn log_change(&self, change: &Change) -> bool {
+        match self.store.take_change(&change.id, self.clock.now()).await {
+            Ok(true) => {}
+            // Another node has it.
+            Ok(false) => return true,
+            Err(error) => {
+                tracing::error!(%error, "a change could not be taken into the decision log: tried again later");
+                return false;
+            }
+        }
         let party = |type_name, id| Party {
             type_name: Cow::Borrowed(type_name),
             id: Cow::Borrowed(id),

@@ -57,7 +57,7 @@ impl App {
                 announce(&loaded, &self.metrics);
                 self.metrics.reloaded(true);
                 let served = self.snapshot.load().revision.sequence;
-                let snapshot = loaded.at(self.callers.sequence().max(served));
+                let snapshot = loaded.at(self.replica.sequence().max(served));
                 tracing::info!(revision = %snapshot.revision, "the policies were loaded");
                 serving.loaded = loaded;
                 serving.status = ReloadStatus::loaded(now);
