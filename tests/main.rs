@@ -22,6 +22,7 @@ mod cli {
     mod policy;
     mod serve;
 }
+mod cluster;
 mod conformance;
 mod crash;
 #[cfg(target_os = "linux")]

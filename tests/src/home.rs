@@ -71,6 +71,15 @@ impl Home {
         format!("{}?options=-c%20search_path%3D{}", self.postgres, self.schema.name)
     }
 
+    /// The password of its PostgreSQL, which must be nowhere.
+    ///
+    /// # Panics
+    /// When the URL has none, since then nothing can be looked for.
+    pub fn password(&self) -> &str {
+        let user = self.postgres.split_once("://").and_then(|(_, rest)| rest.split_once('@'));
+        user.and_then(|(user, _)| Some(user.split_once(':')?.1)).expect("the URL has a password")
+    }
+
     /// The URL of its Redis.
     pub fn redis_url(&self) -> &str {
         &self.redis

@@ -140,3 +140,47 @@ impl Drop for Folder {
         drop(std::fs::remove_dir_all(&self.0));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sleeping(folder: &Folder) -> Service {
+        let mut command = Command::new("sleep");
+        command.arg("600");
+        let log = folder.path().join("log");
+        let plan = Plan { name: "sleep", signal: "KILL", log: &log, answers: &|| true };
+        Service::start(command, b"", folder.path(), &plan).unwrap()
+    }
+
+    #[test]
+    fn one_that_is_dropped_ends_and_its_folder_stays_with_its_owner() {
+        let folder = Folder::new("service", None).unwrap();
+        let id = sleeping(&folder).id();
+        assert!(!Path::new(&format!("/proc/{id}")).exists());
+        assert!(folder.path().is_dir());
+    }
+
+    #[test]
+    fn when_its_owner_is_gone_it_ends_and_its_folder_goes_too() {
+        let folder = Folder::new("service", None).unwrap();
+        let mut service = sleeping(&folder);
+        // What the kernel does when this process is killed.
+        drop(service.watchdog.stdin.take());
+        let status = service.child.wait().unwrap();
+        assert!(!status.success());
+        service.watchdog.wait().unwrap();
+        assert!(!folder.path().exists());
+    }
+
+    #[test]
+    fn one_that_does_not_start_is_explained_by_its_log() {
+        let folder = Folder::new("service", None).unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo the port is taken >&2; exit 3"]);
+        let log = folder.path().join("log");
+        let plan = Plan { name: "sh", signal: "KILL", log: &log, answers: &|| false };
+        let failure = Service::start(command, b"", folder.path(), &plan).unwrap_err();
+        assert_eq!(failure.message(), Some("sh did not start:\nthe port is taken"));
+    }
+}
