@@ -8,6 +8,8 @@ use std::sync::Arc;
 use crate::app::ChangeError;
 use crate::policy::Pack;
 
+pub mod export;
+pub mod import;
 pub mod value;
 
 /// Why a change is refused.

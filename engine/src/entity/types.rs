@@ -43,6 +43,11 @@ impl Types {
         self.by_type.get(entity_type).copied()
     }
 
+    /// The number of the type with this name, if anything was named with it.
+    pub fn named(&self, name: &str) -> Option<u32> {
+        self.by_name.get(name).copied()
+    }
+
     /// The entity of this type and id.
     ///
     /// # Errors
