@@ -25,6 +25,7 @@ mod changing;
 mod events;
 mod reload;
 mod replica;
+mod stream;
 
 pub use changing::{Actor, ChangeError, Changing, Done};
 pub use reload::ReloadStatus;
@@ -42,6 +43,10 @@ pub struct App {
     pub rng: Arc<dyn Rng>,
     /// Durable data.
     pub store: Store,
+    /// What is shared, fast and expiring.
+    pub state: State,
+    /// What this run of this node is called among others.
+    node: String,
     /// The decision log.
     pub log: DecisionLog,
     /// Who may ask.
@@ -113,6 +118,8 @@ impl App {
         let shared_clock = SharedClock::over(clock);
         replica::set_clock(&store, &shared_clock).await?;
         let clock: Arc<dyn Clock> = Arc::clone(&shared_clock) as Arc<dyn Clock>;
+        let state = open_state(&config, &store, &clock, &rng).await?;
+        let node = new_id("nod_", clock.now(), &*rng)?;
         let options = log_options(&config);
         let keys = LogKeys::derive(root)?;
         let log = DecisionLog::open(options, keys, Arc::clone(&clock), &*rng, store.clone()).await?;
@@ -135,6 +142,8 @@ impl App {
             shared_clock,
             rng,
             store,
+            state,
+            node,
             log,
             callers,
             replica,
