@@ -13,7 +13,7 @@ use cedar_policy_core::evaluator::Evaluator;
 use cedar_policy_core::extensions::Extensions;
 use smol_str::SmolStr;
 
-use crate::entity::EntityStore;
+use crate::entity::View;
 
 mod combine;
 pub mod obligation;
@@ -50,6 +50,8 @@ pub struct Question {
     pub subject_left_out: Vec<Path>,
     /// What of the resource's properties Cedar can't say.
     pub resource_left_out: Vec<Path>,
+    /// Whether a stored entity that it is about can't be read: then there is nothing to judge by.
+    pub unreadable: bool,
 }
 
 /// What each policy said; [`combine`] makes one answer of it.
@@ -63,17 +65,18 @@ pub struct Findings {
     pub errors: Vec<(usize, String)>,
     /// Whether a policy that can apply reads a value that was left out.
     pub reads_left_out: bool,
-    /// Whether there was nothing to evaluate over. (Cedar refused the slice.)
+    /// Whether there was nothing to evaluate over. (Cedar refused the slice, or stored data can't be read.)
     pub unevaluated: bool,
 }
 
-/// Evaluates every policy that can apply.
-pub fn evaluate(rules: &Rules, entities: &EntityStore, question: &Question) -> Findings {
+/// Evaluates every policy that can apply, over entities as `view` has them.
+pub fn evaluate(rules: &Rules, view: &View<'_>, question: &Question) -> Findings {
     let mut findings = Findings::default();
     let plan = rules.plan(&question.action);
     let roots = [&question.principal, &question.action, &question.resource];
-    let slicer = slice::Slicer::new(entities, &question.laid_over);
-    let Some(slice) = slicer.collect(&plan.reach, roots, &question.context) else {
+    let slicer = slice::Slicer::new(view, &question.laid_over);
+    let slice = slicer.collect(&plan.reach, roots, &question.context);
+    let Some(slice) = slice.filter(|_| !question.unreadable) else {
         findings.unevaluated = true;
         return findings;
     };

@@ -1,24 +1,59 @@
-//! Entities as Cedar has them, held so that a request costs a slice and never a copy of all.
+//! Entities: a pack's own, from its files, and a tenant's, from the store.
 //!
-//! Promises: an entity carries its ancestors, all of them; looking one up shares it. Must
-//! never: change while a snapshot holds it.
+//! Promises: a question costs a slice and never a copy of all; data never changes while a snapshot holds it; an
+//! assignment counts from its start to its end, to the instant, with no job having to run. Must never: do I/O, or read
+//! a clock.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cedar_policy_core::ast::{Entity, EntityUID};
 
-/// The entities of one pack.
-#[derive(Clone, Debug, Default)]
+pub mod ancestry;
+pub mod assignment;
+pub mod bytes;
+pub mod data;
+pub mod encoded;
+pub mod inactive;
+pub mod memory;
+pub mod pack_data;
+pub mod row;
+#[cfg(test)]
+mod tests;
+pub mod trie;
+pub mod types;
+pub mod update;
+pub mod view;
+
+pub use ancestry::Window;
+pub use data::Data;
+pub use inactive::{Inactive, Mark};
+pub use memory::Memory;
+pub use pack_data::PackData;
+pub use row::Row;
+pub use types::Unreadable;
+pub use update::{AssignmentUpdate, EntityUpdate, Kind, Named, RoleSettings, Scope, Status, Update};
+pub use view::{Facts, View};
+
+/// The entities of one pack's files. They carry their ancestors, all of them.
+#[derive(Clone, Debug)]
 pub struct EntityStore {
     by_uid: HashMap<EntityUID, Arc<Entity>, foldhash::fast::RandomState>,
+    number: u64,
+}
+
+impl Default for EntityStore {
+    fn default() -> Self {
+        Self::new([])
+    }
 }
 
 impl EntityStore {
     /// Takes entities whose ancestors have been computed.
     pub fn new(entities: impl IntoIterator<Item = Arc<Entity>>) -> Self {
         let by_uid = entities.into_iter().map(|entity| (entity.uid().clone(), entity)).collect();
-        Self { by_uid }
+        Self { by_uid, number: fresh_number() }
     }
 
     /// The entity with this id.
@@ -35,4 +70,15 @@ impl EntityStore {
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Entity>> {
         self.by_uid.values()
     }
+
+    /// Differs from every other's.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+/// A number that no other has in this process. Numbers tell states apart and decide nothing.
+fn fresh_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }

@@ -25,6 +25,7 @@ use crate::caller::{Caller, Right, RightOn, may};
 use crate::clock::Timestamp;
 use crate::decision::obligation::Obligation;
 use crate::decision::{self, Combined, Findings, Reason, Verdict};
+use crate::entity::Status;
 use crate::policy::{Pack, Snapshot};
 use crate::question::{Asked, Assertions, QuestionError};
 use crate::record::{Record, STAGES, Stage, Via};
@@ -111,8 +112,9 @@ thread_local! {
 pub async fn evaluate(app: &App, by: &Circumstances<'_>, asked: Asked<'_>) -> Result<Answer, AskError> {
     let assertions = Assertions::parse(&asked)?;
     let snapshot = app.snapshot();
-    let pack = choose_pack(&snapshot, by);
-    vouch(app, &snapshot, by, pack).await?;
+    let now = app.clock.now();
+    let pack = choose_pack(&snapshot, by, now);
+    vouch(app, &snapshot, by, pack, now).await?;
     let mut batch = take_batch();
     let evaluation = Evaluation::begin(app, by, &snapshot, pack);
     let mut answer = evaluation.finish(&asked, assertions, &mut batch);
@@ -132,8 +134,9 @@ pub async fn evaluate_batch(
     semantic: Semantic,
 ) -> Result<Vec<Answer>, AskError> {
     let snapshot = app.snapshot();
-    let pack = choose_pack(&snapshot, by);
-    vouch(app, &snapshot, by, pack).await?;
+    let now = app.clock.now();
+    let pack = choose_pack(&snapshot, by, now);
+    vouch(app, &snapshot, by, pack, now).await?;
     let mut batch = take_batch();
     let mut answers = Vec::with_capacity(items.len());
     for (place, item) in items.iter().enumerate() {
@@ -164,8 +167,8 @@ pub async fn evaluate_batch(
 
 /// The pack that judges: the one that is named, among those that the caller is bound to; else its
 /// default; else the only one.
-fn choose_pack<'s>(snapshot: &'s Snapshot, by: &Circumstances<'_>) -> Option<&'s Arc<Pack>> {
-    let open = |pack: &&Arc<Pack>| may(snapshot, by.caller, Right::Decide, RightOn::Pack(pack.name()));
+fn choose_pack<'s>(snapshot: &'s Snapshot, by: &Circumstances<'_>, now: Timestamp) -> Option<&'s Arc<Pack>> {
+    let open = |pack: &&Arc<Pack>| may(snapshot, by.caller, Right::Decide, RightOn::Pack(pack.name()), now);
     if let Some(named) = by.pack.or(by.caller.default_pack.as_deref()) {
         return snapshot.pack(named).filter(open);
     }
@@ -182,9 +185,10 @@ async fn vouch(
     snapshot: &Snapshot,
     by: &Circumstances<'_>,
     pack: Option<&Arc<Pack>>,
+    now: Timestamp,
 ) -> Result<(), AskError> {
     let Some(pack) = pack else { return Ok(()) };
-    if may(snapshot, by.caller, Right::AssertSubject, RightOn::Pack(pack.name())) {
+    if may(snapshot, by.caller, Right::AssertSubject, RightOn::Pack(pack.name()), now) {
         return Ok(());
     }
     app.refused(by, Right::AssertSubject).await;
@@ -240,10 +244,14 @@ impl<'a> Evaluation<'a> {
         let Some(pack) = self.pack else {
             return (Findings::default(), Combined::deny(vec![Reason::NoPack]));
         };
-        let Some(question) = assertions.question(asked, pack) else {
+        let facts = pack.facts(&self.snapshot.data, &self.by.caller.tenant, self.time);
+        let Some(question) = assertions.question(asked, pack, facts) else {
             return (Findings::default(), Combined::deny(vec![Reason::TypeUnrepresentable]));
         };
-        let findings = decision::evaluate(&pack.rules, &pack.entities, &question);
+        if let Some(reason) = inactivity(facts.status(&question.principal)) {
+            return (Findings::default(), Combined::deny(vec![reason]));
+        }
+        let findings = decision::evaluate(&pack.rules, &facts.about(&question.resource), &question);
         self.lap(1);
         let understands = |kind: &str| self.by.understands.iter().any(|understood| understood == kind);
         let on_error = pack.settings.on_policy_error;
@@ -321,6 +329,15 @@ impl<'a> Evaluation<'a> {
             "decided"
         );
         answer
+    }
+}
+
+/// Why a principal may not do anything, whatever policies say.
+fn inactivity(status: Status) -> Option<Reason> {
+    match status {
+        Status::Active => None,
+        Status::Locked => Some(Reason::PrincipalLocked),
+        Status::Disabled => Some(Reason::PrincipalDisabled),
     }
 }
 

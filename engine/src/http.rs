@@ -23,6 +23,7 @@ mod drain;
 mod error;
 mod health;
 pub mod listen;
+mod management;
 mod metadata;
 mod metrics;
 mod openapi;

@@ -2,6 +2,7 @@
 //!
 //! Start with [`evaluation`]: it walks one request from the question to the answer.
 
+pub mod administration;
 pub mod app;
 pub mod audit;
 pub mod caller;

@@ -21,6 +21,8 @@ pub mod watch;
 
 pub use pack::Pack;
 
+use crate::entity::Data;
+
 use files::{PackFiles, UnreadableFile};
 use problem::Problem;
 
@@ -49,6 +51,8 @@ pub struct Snapshot {
     pub revision: Revision,
     /// The revision as answers show it.
     pub revision_text: Arc<str>,
+    /// What the store holds of entities and assignments.
+    pub data: Arc<Data>,
     packs: Arc<BTreeMap<String, Arc<Pack>>>,
     management: Arc<Pack>,
 }
@@ -159,12 +163,13 @@ fn hash<'f>(all: impl Iterator<Item = &'f PackFiles>) -> u64 {
 }
 
 impl Loaded {
-    /// The snapshot of these packs at one sequence number of the store.
-    pub fn at(&self, sequence: u64) -> Snapshot {
+    /// The snapshot of these packs and the store's data at one sequence number.
+    pub fn at(&self, sequence: u64, data: Arc<Data>) -> Snapshot {
         let revision = Revision { sequence, hash: self.hash };
         Snapshot {
             revision,
             revision_text: revision.to_string().into(),
+            data,
             packs: Arc::clone(&self.packs),
             management: Arc::clone(&self.management),
         }

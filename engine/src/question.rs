@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use crate::decision::Question;
 use crate::decision::slice::lay_over;
 use crate::decision::value::{Object, Path, parse_object};
+use crate::entity::Facts;
 use crate::object;
 use crate::policy::Pack;
 
@@ -130,8 +131,8 @@ impl Assertions {
         })
     }
 
-    /// The question for one pack; none when Cedar can't say a type's name.
-    pub fn question(self, asked: &Asked<'_>, pack: &Pack) -> Option<Question> {
+    /// The question for one pack, over entities as `facts` have them; none when Cedar can't say a type's name.
+    pub fn question(self, asked: &Asked<'_>, pack: &Pack, facts: Facts<'_>) -> Option<Question> {
         let principal = pack.uid(&asked.subject.type_name, &asked.subject.id)?;
         let resource = pack.uid(&asked.resource.type_name, &asked.resource.id)?;
         let mut settings = pack.settings.properties;
@@ -141,14 +142,22 @@ impl Assertions {
             (settings.subject, settings.resource) = (stricter, stricter);
         }
         let mut laid_over = Vec::new();
-        let stored = pack.entities.get(&principal);
+        let view = facts.about(&resource);
+        let mut unreadable = false;
+        let mut stored = |uid| {
+            view.get(uid).unwrap_or_else(|_| {
+                unreadable = true;
+                None
+            })
+        };
         if !self.subject.record.is_empty() {
-            laid_over.extend(lay_over(stored, &principal, &self.subject.record, settings.subject));
+            let stored = stored(&principal);
+            laid_over.extend(lay_over(stored.as_ref(), &principal, &self.subject.record, settings.subject));
         }
         if !self.resource.record.is_empty() {
             let same = laid_over.pop_if(|entity| *entity.uid() == resource);
-            let stored = same.as_ref().or_else(|| pack.entities.get(&resource));
-            laid_over.extend(lay_over(stored, &resource, &self.resource.record, settings.resource));
+            let stored = same.or_else(|| stored(&resource));
+            laid_over.extend(lay_over(stored.as_ref(), &resource, &self.resource.record, settings.resource));
         }
         Some(Question {
             principal,
@@ -159,6 +168,7 @@ impl Assertions {
             context_left_out: self.context.left_out,
             subject_left_out: self.subject.left_out,
             resource_left_out: self.resource.left_out,
+            unreadable,
         })
     }
 }
@@ -200,7 +210,8 @@ mod tests {
                     "resource": {{"type": "User", "id": "{resource}", "properties": {{"admin": true}}}}}}"#
             );
             let asked: Asked<'_> = serde_json::from_str(&text).unwrap();
-            Assertions::parse(&asked).unwrap().question(&asked, &pack).unwrap()
+            let facts = Facts::of_files(&pack.entities);
+            Assertions::parse(&asked).unwrap().question(&asked, &pack, facts).unwrap()
         };
         let admins = |question: &Question| {
             let told = question.laid_over.iter().filter_map(|entity| entity.get("admin").cloned());

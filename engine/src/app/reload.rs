@@ -56,8 +56,8 @@ impl App {
             Ok(loaded) => {
                 announce(&loaded, &self.metrics);
                 self.metrics.reloaded(true);
-                let served = self.snapshot.load().revision.sequence;
-                let snapshot = loaded.at(self.callers.sequence().max(served));
+                let served = self.snapshot.load();
+                let snapshot = loaded.at(served.revision.sequence, Arc::clone(&served.data));
                 tracing::info!(revision = %snapshot.revision, "the policies were loaded");
                 serving.loaded = loaded;
                 serving.status = ReloadStatus::loaded(now);

@@ -6,9 +6,11 @@ use cedar_policy_core::ast::{Literal, Value, ValueKind};
 use smol_str::SmolStr;
 
 use super::{Caller, EVERY};
+use crate::clock::Timestamp;
 use crate::decision::slice::lay_over;
 use crate::decision::value::Record;
 use crate::decision::{Combined, Question, Reason, Verdict, combine, evaluate};
+use crate::entity::{Facts, Window};
 use crate::policy::{Pack, Snapshot};
 
 /// An action of the management pack.
@@ -28,6 +30,38 @@ pub enum Right {
     ReadReadiness,
     /// Read the description of the API.
     ReadApi,
+    /// Look at principals, and at what they may do.
+    ReadPrincipals,
+    /// Make, change and delete principals.
+    ChangePrincipals,
+    /// Lock, unlock, disable and enable principals.
+    DisablePrincipals,
+    /// Look at groups.
+    ReadGroups,
+    /// Make, change and delete groups, and who is in them.
+    ChangeGroups,
+    /// Look at roles.
+    ReadRoles,
+    /// Make, change and delete roles.
+    ChangeRoles,
+    /// Look at who has which role.
+    ReadRoleAssignments,
+    /// Give roles, and approve that they are given.
+    AssignRoles,
+    /// Take roles away.
+    RevokeRoles,
+    /// Look at elevations.
+    ReadElevations,
+    /// Ask for elevations.
+    RequestElevations,
+    /// Approve, deny and end elevations.
+    DecideElevations,
+    /// Take a role at once, with an alert.
+    BreakGlass,
+    /// Look at entities.
+    ReadEntities,
+    /// Make, change, delete and import entities.
+    ChangeEntities,
     /// Change the service.
     Manage,
 }
@@ -43,6 +77,22 @@ impl Right {
             Self::ReadMetrics => "read_metrics",
             Self::ReadReadiness => "read_readiness",
             Self::ReadApi => "read_api",
+            Self::ReadPrincipals => "read_principals",
+            Self::ChangePrincipals => "change_principals",
+            Self::DisablePrincipals => "disable_principals",
+            Self::ReadGroups => "read_groups",
+            Self::ChangeGroups => "change_groups",
+            Self::ReadRoles => "read_roles",
+            Self::ChangeRoles => "change_roles",
+            Self::ReadRoleAssignments => "read_role_assignments",
+            Self::AssignRoles => "assign_roles",
+            Self::RevokeRoles => "revoke_roles",
+            Self::ReadElevations => "read_elevations",
+            Self::RequestElevations => "request_elevations",
+            Self::DecideElevations => "decide_elevations",
+            Self::BreakGlass => "break_glass",
+            Self::ReadEntities => "read_entities",
+            Self::ChangeEntities => "change_entities",
             Self::Manage => "manage",
         }
     }
@@ -54,12 +104,28 @@ impl Right {
     }
 
     /// The rights that a caller can be given; what others ask for, policies derive.
-    pub const GIVEN: [Self; 6] = [
+    pub const GIVEN: [Self; 22] = [
         Self::AssertSubject,
         Self::Simulate,
         Self::ReadDecisions,
         Self::ReadMetrics,
         Self::ReadReadiness,
+        Self::ReadPrincipals,
+        Self::ChangePrincipals,
+        Self::DisablePrincipals,
+        Self::ReadGroups,
+        Self::ChangeGroups,
+        Self::ReadRoles,
+        Self::ChangeRoles,
+        Self::ReadRoleAssignments,
+        Self::AssignRoles,
+        Self::RevokeRoles,
+        Self::ReadElevations,
+        Self::RequestElevations,
+        Self::DecideElevations,
+        Self::BreakGlass,
+        Self::ReadEntities,
+        Self::ChangeEntities,
         Self::Manage,
     ];
 }
@@ -73,44 +139,100 @@ pub enum RightOn<'a> {
     Tenant(&'a str),
 }
 
-/// Whether a caller may. Remembered for as long as caller and management pack stand.
-pub fn may(snapshot: &Snapshot, caller: &Caller, right: Right, on: RightOn<'_>) -> bool {
-    let (RightOn::Pack(name) | RightOn::Tenant(name)) = on;
-    let decide = || decide(snapshot.management(), caller, right, on).verdict == Verdict::Allow;
-    caller.remember(snapshot.revision.hash, right, name, decide)
+/// What a call of the management API is about, besides the tenant; policies read it in the context.
+#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
+pub struct About<'a> {
+    /// The pack whose data is meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pack: Option<&'a str>,
+    /// The type of the thing, as paths and bodies name it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_type: Option<&'a str>,
+    /// Its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_id: Option<&'a str>,
+    /// The management role that is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<&'a str>,
 }
 
-/// The decision itself.
-pub fn decide(pack: &Pack, caller: &Caller, right: Right, on: RightOn<'_>) -> Combined {
+impl About<'_> {
+    fn context(&self, pack: &Pack, right: Right) -> Record {
+        let told = [("pack", self.pack), ("target_type", self.target_type), ("target_id", self.target_id)];
+        let told = told.into_iter().filter_map(|(name, value)| Some(member(name, text(value?))));
+        let role = self.role.and_then(|role| pack.uid("role", role));
+        let role = role.map(|role| member("role", literal(Literal::EntityUID(Arc::new(role)))));
+        told.chain(role).chain([member("right", text(right.name()))]).collect()
+    }
+}
+
+/// Whether a caller may, now. Remembered for as long as caller, management pack and the tenant's data for it stand, and
+/// until an assignment that came in the way starts or ends.
+pub fn may(snapshot: &Snapshot, caller: &Caller, right: Right, on: RightOn<'_>, now: Timestamp) -> bool {
+    let (RightOn::Pack(name) | RightOn::Tenant(name)) = on;
+    let pack = snapshot.management();
+    let facts = pack.facts(&snapshot.data, &caller.tenant, now);
+    caller.remember(&facts, right, name, || {
+        let (combined, window) = judge(pack, facts, caller, (right, &About::default()), on);
+        (combined.verdict == Verdict::Allow, window)
+    })
+}
+
+/// The decision itself: of the management pack, with the roles that the caller's tenant has given it there.
+pub fn decide(
+    snapshot: &Snapshot,
+    caller: &Caller,
+    (right, about): (Right, &About<'_>),
+    on: RightOn<'_>,
+    now: Timestamp,
+) -> Combined {
+    let pack = snapshot.management();
+    judge(pack, pack.facts(&snapshot.data, &caller.tenant, now), caller, (right, about), on).0
+}
+
+fn judge(
+    pack: &Pack,
+    facts: Facts<'_>,
+    caller: &Caller,
+    (right, about): (Right, &About<'_>),
+    on: RightOn<'_>,
+) -> (Combined, Window) {
     let (type_name, id) = match on {
         RightOn::Pack(name) => ("pack", name),
         RightOn::Tenant(name) => ("tenant", name),
     };
     let (Some(principal), Some(resource)) = (pack.uid("caller", &caller.id), pack.uid(type_name, id)) else {
-        return Combined::deny(vec![Reason::TypeUnrepresentable]);
+        return (Combined::deny(vec![Reason::TypeUnrepresentable]), Window::ALL);
+    };
+    let view = facts.about(&resource);
+    let (Ok(stored_principal), Ok(stored_resource)) = (view.get(&principal), view.get(&resource)) else {
+        return (Combined::deny(vec![Reason::EvaluationFailed]), Window::NEVER);
     };
     let settings = pack.settings.properties;
     let laid_over = [
-        lay_over(pack.entities.get(&principal), &principal, &caller_record(caller), settings.subject),
-        lay_over(
-            pack.entities.get(&resource),
-            &resource,
-            &[member("name", text(id))].into(),
-            settings.resource,
-        ),
+        lay_over(stored_principal.as_ref(), &principal, &caller_record(caller), settings.subject),
+        lay_over(stored_resource.as_ref(), &resource, &[member("name", text(id))].into(), settings.resource),
     ];
+    let laid_over = laid_over.into_iter().flatten().collect();
     let question = Question {
         principal,
         action: pack.action(right.name()),
-        resource,
-        context: Arc::default(),
-        laid_over: laid_over.into_iter().flatten().collect(),
+        resource: resource.clone(),
+        context: Arc::new(if matches!(on, RightOn::Tenant(_)) {
+            about.context(pack, right)
+        } else {
+            Record::new()
+        }),
+        laid_over,
         context_left_out: Vec::new(),
         subject_left_out: Vec::new(),
         resource_left_out: Vec::new(),
+        unreadable: false,
     };
-    let findings = evaluate(&pack.rules, &pack.entities, &question);
-    combine(&pack.rules, &findings, pack.settings.on_policy_error, &|_| false)
+    let findings = evaluate(&pack.rules, &view, &question);
+    // What could not be read may be read the next time.
+    let window = if findings.unevaluated { Window::NEVER } else { view.window() };
+    (combine(&pack.rules, &findings, pack.settings.on_policy_error, &|_| false), window)
 }
 
 fn caller_record(caller: &Caller) -> Record {

@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 
 use super::{Failure, print};
 use crate::decision::{Combined, Reason, Verdict, combine, evaluate};
+use crate::entity::Facts;
 use crate::http::offline::Request;
-use crate::policy::Sources;
+use crate::policy::{Pack, Sources};
 use crate::question::Assertions;
 
 /// `portcullis decide`.
@@ -28,6 +30,18 @@ pub(super) struct DecideArgs {
     exit_status: bool,
 }
 
+/// Judges by the pack's files alone: the command line has no store.
+fn judge(request: &Request<'_>, pack: &Pack) -> Result<Combined, Failure> {
+    let facts = Facts::of_files(&pack.entities);
+    let asked = Assertions::parse(&request.asked)?.question(&request.asked, pack, facts);
+    let Some(question) = asked else { return Ok(Combined::deny(vec![Reason::TypeUnrepresentable])) };
+    let findings = evaluate(&pack.rules, &facts.about(&question.resource), &question);
+    let understands = |kind: &str| request.understands.iter().any(|understood| understood == kind);
+    let mut combined = combine(&pack.rules, &findings, pack.settings.on_policy_error, &understands);
+    combined.reasons.extend(question.left_out_pointers().into_iter().map(Reason::ValueLeftOut));
+    Ok(combined)
+}
+
 pub(super) fn decide(args: &DecideArgs) -> Result<ExitCode, Failure> {
     let text = if args.file.as_os_str() == "-" {
         std::io::read_to_string(std::io::stdin())?
@@ -37,7 +51,7 @@ pub(super) fn decide(args: &DecideArgs) -> Result<ExitCode, Failure> {
     };
     let request = Request::read(&text).map_err(|error| format!("{}: {error}", args.file.display()))?;
     let loaded = Sources { folder: args.policies.clone(), management: None }.load()?;
-    let snapshot = loaded.at(0);
+    let snapshot = loaded.at(0, Arc::default());
     let named = args.pack.as_deref().or(request.pack.as_deref());
     let mut packs = snapshot.packs();
     let pack = match (named, packs.next(), packs.next()) {
@@ -48,18 +62,7 @@ pub(super) fn decide(args: &DecideArgs) -> Result<ExitCode, Failure> {
     };
     let combined = match pack {
         None => Combined::deny(vec![Reason::NoPack]),
-        Some(pack) => match Assertions::parse(&request.asked)?.question(&request.asked, pack) {
-            None => Combined::deny(vec![Reason::TypeUnrepresentable]),
-            Some(question) => {
-                let findings = evaluate(&pack.rules, &pack.entities, &question);
-                let understands =
-                    |kind: &str| request.understands.iter().any(|understood| understood == kind);
-                let mut combined =
-                    combine(&pack.rules, &findings, pack.settings.on_policy_error, &understands);
-                combined.reasons.extend(question.left_out_pointers().into_iter().map(Reason::ValueLeftOut));
-                combined
-            }
-        },
+        Some(pack) => judge(&request, pack)?,
     };
     let answer = serde_json::json!({
         "decision": combined.verdict == Verdict::Allow,

@@ -201,7 +201,6 @@ async fn renew_dev_caller(app: &App, root: &RootKey, dev: bool) -> Result<Option
         app.store.insert_caller(&row, &app.new_id("evt_", app.clock.now())).await?;
         key = Some(secret.expose_secret().to_owned());
     }
-    app.callers.refresh(&app.store, &*app.clock).await?;
-    app.catch_up();
+    app.refresh().await?;
     Ok(key)
 }

@@ -25,6 +25,10 @@ pub enum Reason {
     TypeUnrepresentable,
     /// An item of a batch lacks something, or carries what is reserved.
     InvalidItem,
+    /// The principal is locked: for now it may not do anything.
+    PrincipalLocked,
+    /// The principal is disabled: it may not do anything any more.
+    PrincipalDisabled,
     /// The decision could not be recorded.
     LogUnavailable,
     /// The policies could not be evaluated.
@@ -32,7 +36,7 @@ pub enum Reason {
 }
 
 /// The codes that no policy may have as its id.
-pub const CODES: [&str; 11] = [
+pub const CODES: [&str; 13] = [
     "no_permit",
     "no_pack",
     "policy_error",
@@ -42,6 +46,8 @@ pub const CODES: [&str; 11] = [
     "value_left_out",
     "type_unrepresentable",
     "invalid_item",
+    "principal_locked",
+    "principal_disabled",
     "log_unavailable",
     "evaluation_failed",
 ];
@@ -60,6 +66,8 @@ impl Reason {
             Self::ValueLeftOut(pointer) => format!("value_left_out:{pointer}").into(),
             Self::TypeUnrepresentable => "type_unrepresentable".into(),
             Self::InvalidItem => "invalid_item".into(),
+            Self::PrincipalLocked => "principal_locked".into(),
+            Self::PrincipalDisabled => "principal_disabled".into(),
             Self::LogUnavailable => "log_unavailable".into(),
             Self::EvaluationFailed => "evaluation_failed".into(),
         }

@@ -12,7 +12,7 @@ use cedar_policy_core::extensions::Extensions;
 
 use super::reach::{Node, Reach};
 use super::value::Record;
-use crate::entity::EntityStore;
+use crate::entity::View;
 
 /// What the application's properties may do to stored attributes.
 ///
@@ -69,18 +69,19 @@ pub fn lay_over(
 
 /// Collects the entities of one request.
 pub struct Slicer<'s> {
-    store: &'s EntityStore,
+    view: &'s View<'s>,
     laid_over: &'s [Arc<Entity>],
     found: HashMap<EntityUID, Arc<Entity>, foldhash::fast::RandomState>,
+    unreadable: bool,
 }
 
 impl<'s> Slicer<'s> {
     /// Starts with the entities that carry the application's properties.
-    pub fn new(store: &'s EntityStore, laid_over: &'s [Arc<Entity>]) -> Self {
-        Self { store, laid_over, found: HashMap::default() }
+    pub fn new(view: &'s View<'s>, laid_over: &'s [Arc<Entity>]) -> Self {
+        Self { view, laid_over, found: HashMap::default(), unreadable: false }
     }
 
-    /// The slice: all that `reach` can read from these roots.
+    /// The slice: all that `reach` can read from these roots; none when part of it can't be read.
     pub fn collect(
         mut self,
         reach: &Reach,
@@ -101,6 +102,9 @@ impl<'s> Slicer<'s> {
         if reach.unbounded {
             self.close_over([principal, action, resource], context, reach);
         }
+        if self.unreadable {
+            return None;
+        }
         let entities = self.found.into_values();
         Entities::new()
             .add_entities(
@@ -112,9 +116,15 @@ impl<'s> Slicer<'s> {
             .ok()
     }
 
-    fn look_up(&self, uid: &EntityUID) -> Option<Arc<Entity>> {
-        let laid_over = self.laid_over.iter().find(|entity| entity.uid() == uid);
-        laid_over.or_else(|| self.store.get(uid)).cloned()
+    fn look_up(&mut self, uid: &EntityUID) -> Option<Arc<Entity>> {
+        let known = self.laid_over.iter().find(|entity| entity.uid() == uid).or_else(|| self.found.get(uid));
+        if known.is_some() {
+            return known.cloned();
+        }
+        self.view.get(uid).unwrap_or_else(|_| {
+            self.unreadable = true;
+            None
+        })
     }
 
     fn visit_entity(&mut self, uid: &EntityUID, node: &Node) {

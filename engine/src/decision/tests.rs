@@ -11,6 +11,7 @@ use cedar_policy_core::ast::Context as CoreContext;
 use proptest::prelude::*;
 
 use super::*;
+use crate::entity::Facts;
 use crate::policy::compile;
 use crate::policy::files::SourceFile;
 
@@ -147,8 +148,9 @@ fn ours(
         context_left_out: Vec::new(),
         subject_left_out: Vec::new(),
         resource_left_out: Vec::new(),
+        unreadable: false,
     };
-    let findings = evaluate(&rules, &store, &question);
+    let findings = evaluate(&rules, &Facts::of_files(&store).about(&question.resource), &question);
     let combined = combine(&rules, &findings, OnPolicyError::Skip, &|_| true);
     let reasons = combined.reasons.iter().filter(|reason| matches!(reason, Reason::Policy(_)));
     let errors: Vec<usize> = findings.errors.iter().map(|(place, _)| *place).collect();

@@ -11,6 +11,7 @@ use super::Pack;
 use super::files::SourceFile;
 use super::problem::Problem;
 use crate::decision::{Combined, Reason, Verdict, combine, evaluate};
+use crate::entity::Facts;
 use crate::question::{Asked, Assertions};
 
 /// A file of cases.
@@ -119,10 +120,11 @@ fn answer(pack: &Pack, case: &Case) -> Result<Combined, String> {
     let asked: Asked<'_> = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     let assertions = Assertions::parse(&asked).map_err(|error| error.to_string())?;
     let understands = |kind: &str| case.understands.iter().any(|understood| understood == kind);
-    Ok(match assertions.question(&asked, pack) {
+    let facts = Facts::of_files(&pack.entities);
+    Ok(match assertions.question(&asked, pack, facts) {
         None => Combined::deny(vec![Reason::TypeUnrepresentable]),
         Some(question) => {
-            let findings = evaluate(&pack.rules, &pack.entities, &question);
+            let findings = evaluate(&pack.rules, &facts.about(&question.resource), &question);
             let mut combined = combine(&pack.rules, &findings, pack.settings.on_policy_error, &understands);
             combined.reasons.extend(question.left_out_pointers().into_iter().map(Reason::ValueLeftOut));
             combined

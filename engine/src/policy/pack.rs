@@ -10,8 +10,9 @@ use super::compile;
 use super::files::{PackFiles, SourceFile};
 use super::problem::Problem;
 use super::settings::Settings;
+use crate::clock::Timestamp;
 use crate::decision::rules::Rules;
-use crate::entity::EntityStore;
+use crate::entity::{Data, EntityStore, Facts, Kind};
 
 /// A pack that was loaded whole.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub struct Pack {
     pub warnings: Vec<Problem>,
     types: HashMap<String, EntityType>,
     action_type: EntityType,
+    /// The types of the kinds of principals.
+    principals: Vec<(Kind, EntityType)>,
 }
 
 impl Pack {
@@ -75,7 +78,23 @@ impl Pack {
         let rules = keep(compile::prepare(policies, &entities), &mut problems).unwrap_or_default();
         let types = keep(type_names(&settings, &entities, schema.as_ref(), manifest), &mut problems);
         let Some((types, action_type)) = types.filter(|_| problems.is_empty()) else { return Err(problems) };
-        Ok(Self { settings, rules, entities, schema, warnings, types, action_type })
+        let mut pack =
+            Self { settings, rules, entities, schema, warnings, types, action_type, principals: Vec::new() };
+        let principal = |kind: Kind| Some((kind, pack.entity_type(kind.name())?));
+        pack.principals = Kind::PRINCIPALS.into_iter().filter_map(principal).collect();
+        Ok(pack)
+    }
+
+    /// What questions of one tenant and moment are judged by.
+    pub fn facts<'a>(&'a self, data: &'a Data, tenant: &str, now: Timestamp) -> Facts<'a> {
+        Facts {
+            files: &self.entities,
+            pack: self.name(),
+            principals: &self.principals,
+            data: data.pack(tenant, self.name()).map(Arc::as_ref),
+            inactive: Some(data.inactive(tenant)),
+            now,
+        }
     }
 
     /// The Cedar type for an AuthZEN type name; none when Cedar can't say it.

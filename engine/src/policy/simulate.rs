@@ -16,7 +16,7 @@ use super::files::SourceFile;
 use super::problem::Problem;
 use crate::decision::rules::Rules;
 use crate::decision::{OnPolicyError, Question, Reason, Verdict, combine, evaluate};
-use crate::entity::EntityStore;
+use crate::entity::{EntityStore, Facts};
 
 mod limits;
 
@@ -179,7 +179,8 @@ impl World {
                 return SimulatedDecision { decision: Verdict::Deny, reasons: Vec::new(), errors };
             }
         };
-        let findings = evaluate(&self.rules, &self.entities, &question);
+        let view = Facts::of_files(&self.entities).about(&question.resource);
+        let findings = evaluate(&self.rules, &view, &question);
         let combined = combine(&self.rules, &findings, simulation.on_policy_error, &|_| true);
         let policy = |reason: &Reason| match reason {
             Reason::Policy(id) => Some(id.to_string()),
@@ -240,6 +241,7 @@ impl World {
             context_left_out: Vec::new(),
             subject_left_out: Vec::new(),
             resource_left_out: Vec::new(),
+            unreadable: false,
         })
     }
 }

@@ -1,0 +1,239 @@
+//! A set that is cheap to copy and cheap to change: a tree by the bits of a hash.
+//!
+//! Promises: a clone shares everything; a change copies one leaf and the path to it, and nothing when nobody
+//! shares them. Items tell how they are alike by a closure, so that they can be as small as they like. The
+//! hash is the owner's, who must key it: ids are chosen by outsiders.
+
+use std::sync::Arc;
+
+/// How many items a leaf holds before it becomes a branch.
+const LEAF: usize = 64;
+/// A branch has a child for each value of this many bits.
+const BITS: u32 = 4;
+const CHILDREN: usize = 1 << BITS;
+
+/// A persistent set.
+#[derive(Clone, Debug)]
+pub struct Trie<T> {
+    root: Arc<Node<T>>,
+    len: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Node<T> {
+    Leaf { hashes: Vec<u32>, items: Vec<T> },
+    Branch([Arc<Node<T>>; CHILDREN]),
+}
+
+impl<T> Default for Trie<T> {
+    fn default() -> Self {
+        Self { root: Arc::new(Node::empty()), len: 0 }
+    }
+}
+
+impl<T> Node<T> {
+    fn empty() -> Self {
+        Self::Leaf { hashes: Vec::new(), items: Vec::new() }
+    }
+}
+
+fn child_of(hash: u32, depth: u32) -> usize {
+    // Below the last bit all go one way; with a keyed hash nobody gets there.
+    let bits = hash.checked_shr(depth * BITS).unwrap_or(0);
+    usize::try_from(bits).unwrap_or(0) % CHILDREN
+}
+
+fn place_of<T>(hashes: &[u32], items: &[T], hash: u32, same: &dyn Fn(&T) -> bool) -> Option<usize> {
+    let candidates = hashes.iter().zip(items).enumerate().filter(|(_, (known, _))| **known == hash);
+    candidates.into_iter().find(|(_, (_, item))| same(item)).map(|(place, _)| place)
+}
+
+impl<T: Clone> Trie<T> {
+    /// How many items there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The item with this hash that `same` knows.
+    pub fn get(&self, hash: u32, same: impl Fn(&T) -> bool) -> Option<&T> {
+        let mut node = &self.root;
+        let mut depth = 0;
+        loop {
+            match &**node {
+                Node::Branch(children) => {
+                    node = children.get(child_of(hash, depth))?;
+                    depth += 1;
+                }
+                Node::Leaf { hashes, items } => {
+                    let mut candidates = hashes.iter().zip(items).filter(|(known, _)| **known == hash);
+                    return candidates.find(|(_, item)| same(item)).map(|(_, item)| item);
+                }
+            }
+        }
+    }
+
+    /// Puts an item in the place of the one that `same` knows; gives that one.
+    pub fn insert(
+        &mut self,
+        hash: u32,
+        item: T,
+        same: impl Fn(&T) -> bool,
+        hash_of: impl Fn(&T) -> u32,
+    ) -> Option<T> {
+        let (leaf, depth) = leaf_of(&mut self.root, hash)?;
+        let Node::Leaf { hashes, items } = Arc::make_mut(leaf) else { return None };
+        if let Some(old) = place_of(hashes, items, hash, &same).and_then(|place| items.get_mut(place)) {
+            return Some(std::mem::replace(old, item));
+        }
+        hashes.push(hash);
+        items.push(item);
+        self.len += 1;
+        if hashes.len() > LEAF && depth * BITS < u32::BITS {
+            let items = std::mem::take(items);
+            *leaf = Arc::new(split(items, depth, &hash_of));
+        }
+        None
+    }
+
+    /// Takes the item out that `same` knows.
+    pub fn remove(&mut self, hash: u32, same: impl Fn(&T) -> bool) -> Option<T> {
+        self.get(hash, &same)?;
+        let (leaf, _) = leaf_of(&mut self.root, hash)?;
+        let Node::Leaf { hashes, items } = Arc::make_mut(leaf) else { return None };
+        let place = place_of(hashes, items, hash, &same)?;
+        hashes.swap_remove(place);
+        self.len -= 1;
+        Some(items.swap_remove(place))
+    }
+
+    /// All items, in no order.
+    pub fn iter(&self) -> Iter<'_, T> {
+        Iter { waiting: vec![&self.root], items: [].iter() }
+    }
+
+    /// The bytes that it takes, without what its items hold elsewhere.
+    pub fn resident_bytes(&self) -> usize {
+        let mut bytes = 0;
+        let mut waiting = vec![&self.root];
+        while let Some(node) = waiting.pop() {
+            bytes += 2 * size_of::<usize>() + size_of::<Node<T>>();
+            match &**node {
+                Node::Branch(children) => waiting.extend(children),
+                Node::Leaf { hashes, items } => {
+                    bytes += hashes.capacity() * size_of::<u32>() + items.capacity() * size_of::<T>();
+                }
+            }
+        }
+        bytes
+    }
+}
+
+/// The leaf where this hash belongs, its path made ours alone.
+fn leaf_of<T: Clone>(root: &mut Arc<Node<T>>, hash: u32) -> Option<(&mut Arc<Node<T>>, u32)> {
+    let mut node = root;
+    let mut depth = 0;
+    while matches!(**node, Node::Branch(_)) {
+        let Node::Branch(children) = Arc::make_mut(node) else { return None };
+        node = children.get_mut(child_of(hash, depth))?;
+        depth += 1;
+    }
+    Some((node, depth))
+}
+
+fn split<T: Clone>(items: Vec<T>, depth: u32, hash_of: &dyn Fn(&T) -> u32) -> Node<T> {
+    let mut parts: [(Vec<u32>, Vec<T>); CHILDREN] = Default::default();
+    for item in items {
+        let hash = hash_of(&item);
+        if let Some((hashes, items)) = parts.get_mut(child_of(hash, depth)) {
+            hashes.push(hash);
+            items.push(item);
+        }
+    }
+    Node::Branch(parts.map(|(hashes, items)| Arc::new(Node::Leaf { hashes, items })))
+}
+
+/// All items of a trie.
+#[derive(Debug)]
+pub struct Iter<'t, T> {
+    waiting: Vec<&'t Arc<Node<T>>>,
+    items: std::slice::Iter<'t, T>,
+}
+
+impl<'t, T> Iterator for Iter<'t, T> {
+    type Item = &'t T;
+
+    fn next(&mut self) -> Option<&'t T> {
+        loop {
+            if let Some(item) = self.items.next() {
+                return Some(item);
+            }
+            match &**self.waiting.pop()? {
+                Node::Branch(children) => self.waiting.extend(children),
+                Node::Leaf { items, .. } => self.items = items.iter(),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Few hashes, so that they collide and leaves split as far as they can.
+    fn hash(key: u16) -> u32 {
+        u32::from(key % 300).wrapping_mul(0x0100_0193)
+    }
+
+    fn put(trie: &mut Trie<(u16, u8)>, key: u16, value: u8) -> Option<(u16, u8)> {
+        trie.insert(hash(key), (key, value), |item| item.0 == key, |item| hash(item.0))
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_map_and_its_clones_never_change(
+            steps in prop::collection::vec((0_u16..2_000, prop::option::of(any::<u8>())), 1..3_000),
+            kept_at in 0_usize..3_000,
+        ) {
+            let mut trie = Trie::default();
+            let mut model = BTreeMap::new();
+            let mut kept = None;
+            for (place, (key, value)) in steps.into_iter().enumerate() {
+                if place == kept_at {
+                    kept = Some((trie.clone(), model.clone()));
+                }
+                let (old, expected) = match value {
+                    Some(value) => (put(&mut trie, key, value), model.insert(key, value)),
+                    None => (trie.remove(hash(key), |item| item.0 == key), model.remove(&key)),
+                };
+                prop_assert_eq!(old.map(|item| item.1), expected);
+            }
+            for (trie, model) in kept.into_iter().chain([(trie, model)]) {
+                prop_assert_eq!(trie.len(), model.len());
+                prop_assert_eq!(trie.iter().copied().collect::<BTreeMap<_, _>>(), model.clone());
+                for key in 0..2_000 {
+                    let found = trie.get(hash(key), |item| item.0 == key).map(|item| item.1);
+                    prop_assert_eq!(found, model.get(&key).copied());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn items_of_one_hash_are_still_told_apart() {
+        let mut trie = Trie::default();
+        for key in 0_u16..200 {
+            trie.insert(7, key, |item| *item == key, |_| 7);
+        }
+        assert_eq!(trie.len(), 200);
+        assert!((0..200).all(|key| trie.get(7, |item| *item == key) == Some(&key)));
+    }
+}
