@@ -264,7 +264,10 @@ pub async fn open_store(config: &Config, root: &RootKey) -> Result<Store, StartE
 }
 
 /// Opens the state's home.
-fn open_state(
+///
+/// # Errors
+/// When its URL can't be used.
+pub fn open_state(
     config: &Config,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,

@@ -59,6 +59,7 @@ impl App {
         let Some(state) = &self.state else { return Ok(()) };
         let told = state.publish(Announcement { node: &self.node, sequence }).await;
         told.map_err(|error| {
+            self.metrics.unannounced();
             tracing::error!(%error, sequence, "a change could not be announced: it is tried on");
             ChangeError::Pending { sequence }
         })
