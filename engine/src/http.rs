@@ -15,6 +15,7 @@ pub use decide::offline;
 mod authzen;
 mod batch;
 mod body;
+mod bulk;
 mod caller;
 mod cursor;
 mod decide;
@@ -44,6 +45,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/v1/policies/simulate", post(simulate::simulate_policies))
         .route("/v1/decisions", get(decisions::list_decisions))
         .route("/v1/decisions/{id}", get(decisions::read_decision))
+        .route("/v1/entities", post(bulk::import_entities))
         .route("/healthz", get(health::read_health))
         .route("/readyz", get(health::read_readiness))
         .route("/metrics", get(metrics::read_metrics))
