@@ -35,13 +35,14 @@ pub(crate) fn run_with(arguments: &[String], environment: &[(&str, &str)]) -> Ou
         pass_on(&mut tests, arguments, skipped);
         tests
     };
-    let mut outcome = relay(command(&[], databases.skipped()), std::io::stdout(), |line| {
-        tally.line(line, homes::of_first_run)
-    });
-    if outcome.is_ok() && databases.are_complete() {
+    let first = command(&[], databases.skipped());
+    let mut outcome = relay(first, std::io::stdout(), |line| tally.line(line, homes::of_first_run));
+    // Also when the first run failed: it is built, and what fails on one pair of homes says little of the other.
+    if databases.are_complete() {
         let mut again = command(&["--test", "portcullis-tests"], homes::NOT_AGAIN);
         again.env(homes::VARIABLE, homes::POSTGRES_AND_REDIS);
-        outcome = relay(again, std::io::stdout(), |line| tally.line(line, homes::of_second_run));
+        let second = relay(again, std::io::stdout(), |line| tally.line(line, homes::of_second_run));
+        outcome = outcome.and(second);
     }
     print!("{}", tally.text());
     outcome
