@@ -9,10 +9,13 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::app::open_state;
 use crate::clock::SystemClock;
 use crate::config::{Config, ConfigError};
 use crate::protect::RootKey;
 use crate::random::SystemRng;
+use crate::state::stream::Announcement;
+use crate::store::Store;
 
 mod audit;
 mod decide;
@@ -127,4 +130,19 @@ fn root_key(config: &Config) -> Result<RootKey, Failure> {
 /// Runs a short task that needs the runtime.
 fn block_on<T>(task: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(task)
+}
+
+/// Tells the nodes that share a state how far the store is, after a change beside them.
+async fn announce(config: &Config, store: &Store) -> Result<(), Failure> {
+    let (clock, rng) = system();
+    let Some(state) = open_state(config, clock, rng)? else { return Ok(()) };
+    let sequence = store.sequence().await?;
+    let told = state.publish(Announcement { node: "command line", sequence }).await;
+    told.map_err(|error| {
+        format!(
+            "the change is made, but not announced ({error}): nodes honour it once they compare with the database; run \
+             the command again to announce it"
+        )
+        .into()
+    })
 }

@@ -25,7 +25,7 @@ pub mod log_blocks;
 mod meta;
 mod pool;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod writing;
 
 use pool::Pool;

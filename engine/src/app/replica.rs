@@ -21,6 +21,9 @@ pub(super) use rows::{Batch, UnreadableRow};
 /// Knowledge older than this asks the store first.
 const FRESH: Duration = Duration::from_millis(700);
 
+/// A store that takes longer to say how far it is does not answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// How much of the store this node knows.
 #[derive(Debug, Default)]
 pub(super) struct Replica {
@@ -28,6 +31,8 @@ pub(super) struct Replica {
     sequence: AtomicU64,
     /// The monotonic time as of which that was the last one, in nanoseconds.
     fresh_at: AtomicU64,
+    /// The monotonic time at which the last comparison that failed began, in nanoseconds.
+    failed_at: AtomicU64,
     /// Held by whoever takes changes over or makes one.
     known: tokio::sync::Mutex<Known>,
 }
@@ -53,8 +58,7 @@ impl Replica {
 
     /// What is known was all that there was at this time of the monotonic clock.
     pub(super) fn is_fresh_as_of(&self, at: Duration) {
-        let nanos = u64::try_from(at.as_nanos()).unwrap_or(u64::MAX).max(1);
-        self.fresh_at.fetch_max(nanos, Ordering::AcqRel);
+        self.fresh_at.fetch_max(nanos(at), Ordering::AcqRel);
     }
 
     /// What is known is not to be trusted before the store was asked.
@@ -79,10 +83,29 @@ impl Replica {
         if self.fresh_at() > arrived_at {
             return Ok(known.clone());
         }
+        // And its failure: whoever waits for a store that is away waits once.
+        if self.failed_at.load(Ordering::Acquire) > nanos(arrived_at) {
+            return Err(StoreError::Silent);
+        }
         // Read before the store is: what is true then was true at least since.
         let asked_at = clock.monotonic();
+        let compared = self.compare(&mut known, store, callers).await;
+        match &compared {
+            Ok(()) => self.is_fresh_as_of(asked_at),
+            Err(_) => drop(self.failed_at.fetch_max(nanos(asked_at), Ordering::AcqRel)),
+        }
+        compared.map(|()| known.clone())
+    }
+
+    async fn compare(
+        &self,
+        known: &mut Turn<'_>,
+        store: &Store,
+        callers: &Callers,
+    ) -> Result<(), StoreError> {
         let first = self.fresh_at().is_zero();
-        let sequence = store.sequence().await?;
+        let asking = tokio::time::timeout(PATIENCE, store.sequence());
+        let sequence = asking.await.unwrap_or(Err(StoreError::Silent))?;
         // A database that was set back is another one: nothing that is known of it counts.
         let afresh = first || sequence < known.sequence;
         if afresh || sequence != known.sequence {
@@ -91,10 +114,9 @@ impl Replica {
             let sequence = store.changed_since(from.sequence, |changed| batch.add(changed)).await?;
             let (data, rows) = batch.finish()?;
             callers.apply(rows, afresh);
-            self.know(&mut known, Known { sequence, data: Arc::new(data) });
+            self.know(known, Known { sequence, data: Arc::new(data) });
         }
-        self.is_fresh_as_of(asked_at);
-        Ok(known.clone())
+        Ok(())
     }
 
     /// Takes a state over as what is known.
@@ -102,6 +124,10 @@ impl Replica {
         self.sequence.store(known.sequence, Ordering::Release);
         **turn = known;
     }
+}
+
+fn nanos(at: Duration) -> u64 {
+    u64::try_from(at.as_nanos()).unwrap_or(u64::MAX).max(1)
 }
 
 /// Sets the clock by the database's, which all nodes share.
@@ -125,13 +151,28 @@ impl App {
         if !is_well_formed(presented) {
             return Ok(None);
         }
-        let age = self.clock.monotonic().saturating_sub(self.replica.fresh_at());
+        let age = self.knowledge_age();
         let mut found = self.callers.find(presented);
         if age > FRESH || found.is_none() {
             self.refresh().await?;
             found = self.callers.find(presented);
         }
         Ok(found.filter(|caller| caller.is_live(self.clock.now())))
+    }
+
+    /// How old what this node knows may be.
+    pub fn knowledge_age(&self) -> Duration {
+        self.clock.monotonic().saturating_sub(self.replica.fresh_at())
+    }
+
+    /// How far this machine's clock is behind the shared one, in microseconds.
+    pub fn clock_offset_us(&self) -> i64 {
+        self.shared_clock.offset_us()
+    }
+
+    /// Whether a decision could be made now: what is known is fresh, or becomes so.
+    pub async fn is_fresh(&self) -> bool {
+        self.knowledge_age() <= FRESH || self.refresh().await.is_ok()
     }
 
     /// Takes over what the store holds; gives its sequence number.
