@@ -20,9 +20,11 @@ mod cursor;
 mod decide;
 mod decisions;
 mod drain;
+mod entities;
 mod error;
 mod health;
 pub mod listen;
+mod listing;
 mod management;
 mod metadata;
 mod metrics;
@@ -44,6 +46,11 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/v1/policies/simulate", post(simulate::simulate_policies))
         .route("/v1/decisions", get(decisions::list_decisions))
         .route("/v1/decisions/{id}", get(decisions::read_decision))
+        .route("/v1/entities", get(entities::list_entities).post(entities::create_entity))
+        .route(
+            "/v1/entities/{type}/{id}",
+            get(entities::read_entity).put(entities::replace_entity).delete(entities::delete_entity),
+        )
         .route("/healthz", get(health::read_health))
         .route("/readyz", get(health::read_readiness))
         .route("/metrics", get(metrics::read_metrics))

@@ -11,7 +11,7 @@ use utoipa::openapi::{OneOf, Ref, RefOr, Schema};
 
 use super::caller::Authenticated;
 use super::error::{ApiError, ProblemBody};
-use super::{authzen, decide, decisions, health, metadata, metrics, simulate};
+use super::{authzen, decide, decisions, entities, health, metadata, metrics, simulate};
 use crate::app::App;
 use crate::caller::Right;
 
@@ -27,6 +27,11 @@ use crate::caller::Right;
         simulate::simulate_policies,
         decisions::list_decisions,
         decisions::read_decision,
+        entities::list_entities,
+        entities::create_entity,
+        entities::read_entity,
+        entities::replace_entity,
+        entities::delete_entity,
         health::read_health,
         health::read_readiness,
         metrics::read_metrics,
