@@ -12,8 +12,8 @@ use super::ending::{Ended, end_all};
 use super::entities::{self, Draft, changeable, take_out};
 use super::principals::{self, Described, tags_of};
 use super::shown::named;
-use super::tenancy::{Page, Tenancy};
-use super::{AdminError, check_id, type_of};
+use super::tenancy::{Page, Tenancy, kind_of};
+use super::{AdminError, check_id, type_of, value};
 use crate::app::Changing;
 use crate::entity::{Kind, Named, Status};
 use crate::policy::Pack;
@@ -31,6 +31,32 @@ pub fn name(pack: &Arc<Pack>, id: &str) -> Result<EntityUID, AdminError> {
     type_of(pack, Kind::Group.name())?;
     let unknown = || AdminError::UnknownType { pack: pack.name().to_owned(), name: "group".to_owned() };
     pack.uid(Kind::Group.name(), id).ok_or_else(unknown)
+}
+
+/// The same for one that is to go: the pack may have no type for groups any more.
+///
+/// # Errors
+/// When there can be no such group.
+pub fn name_to_delete(pack: &Pack, id: &str) -> Result<EntityUID, AdminError> {
+    let missing = || AdminError::Missing { kind: "group", id: id.to_owned() };
+    check_id("id", id)?;
+    pack.uid(Kind::Group.name(), id).ok_or_else(missing)
+}
+
+/// The row of a group that can be changed, unless there is none.
+///
+/// # Errors
+/// When the pack's own files define it, or it is a role (a pack may have one type for both), or the store fails.
+pub async fn present(
+    changing: &mut Changing<'_>,
+    pack: &Pack,
+    uid: &EntityUID,
+) -> Result<Option<EntityRow>, AdminError> {
+    let row = changeable(changing, pack, uid).await?;
+    match row.as_ref().map(|row| kind_of(pack, uid.entity_type(), Kind::from_name(&row.kind))) {
+        None | Some(Kind::Group) => Ok(row),
+        Some(_) => Err(AdminError::ManagedElsewhere { kind: "role", path: "/v1/roles" }),
+    }
 }
 
 /// The name of a group that there is.
@@ -110,7 +136,8 @@ pub async fn delete(
 /// When there is none.
 pub fn member(at: Tenancy<'_>, kind: Kind, id: &str) -> Result<EntityUID, AdminError> {
     check_id("id", id)?;
-    let missing = || AdminError::UnknownReference { field: "id".into(), kind: kind.name(), id: id.to_owned() };
+    let missing =
+        || AdminError::UnknownReference { field: "id".into(), kind: kind.name(), id: id.to_owned() };
     let uid = at.pack.uid(kind.name(), id).ok_or_else(missing)?;
     if at.kind(&uid) == Some(kind) { Ok(uid) } else { Err(missing()) }
 }
@@ -143,25 +170,24 @@ pub async fn add_member(
     entities::write(changing, pack, draft, Some(&row)).await.map(Some)
 }
 
-/// Takes a member out.
+/// Takes a member out; none when there is no such member.
 ///
 /// # Errors
-/// When it is none, or the files say that it is one, or the store fails.
+/// When the files say what the member is in, or the store fails.
 pub async fn remove_member(
     changing: &mut Changing<'_>,
-    pack: &Arc<Pack>,
+    pack: &Pack,
     group: &EntityUID,
     (kind, id): (Kind, &str),
-) -> Result<EntityRow, AdminError> {
-    check_id("id", id)?;
-    let missing = || AdminError::Missing { kind: "member", id: id.to_owned() };
-    let member = pack.uid(kind.name(), id).ok_or_else(missing)?;
-    let row = changeable(changing, pack, &member).await?.ok_or_else(missing)?;
-    let stored = super::value::parents(&row.parents);
-    if !stored.contains(&named(group)) {
-        return Err(missing());
+) -> Result<Option<EntityRow>, AdminError> {
+    let named_so = check_id("id", id).ok().and_then(|()| pack.uid(kind.name(), id));
+    let Some(member) = named_so else { return Ok(None) };
+    let Some(row) = changeable(changing, pack, &member).await? else { return Ok(None) };
+    let is_meant = kind_of(pack, member.entity_type(), Kind::from_name(&row.kind)) == kind;
+    if !is_meant || !value::parents(&row.parents).contains(&named(group)) {
+        return Ok(None);
     }
-    take_out(changing, row, group).await
+    take_out(changing, row, group).await.map(Some)
 }
 
 /// The principals and groups that are directly in a group, in the order of Cedar types and ids.

@@ -3,7 +3,7 @@
 //! Promises: an id is of one principal of a tenant and pack; who is disabled holds nothing any more, in no pack, and gets
 //! nothing back by being enabled. Must never: let a principal that was disabled come back by being deleted and made anew.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cedar_policy_core::ast::EntityUID;
@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::ending::{Ended, end_all};
 use super::entities::{self, Draft, changeable};
 use super::shown::named;
-use super::tenancy::{Tenancy, kind_of};
+use super::tenancy::{Page, Tenancy, kind_of};
 use super::{AdminError, check_id, type_of};
 use crate::app::Changing;
 use crate::entity::{Kind, Status};
@@ -66,6 +66,18 @@ pub fn locate(at: Tenancy<'_>, id: &str, wanted: Option<Kind>) -> Result<Princip
         (None, _) => Err(AdminError::Missing { kind: "principal", id: id.to_owned() }),
         (Some(_), Some(_)) => Err(AdminError::TypeRequired(id.to_owned())),
     }
+}
+
+/// The principals that have one of the strict statuses, in the order of Cedar types and ids.
+pub fn with_status(at: Tenancy<'_>, kinds: &[Kind], status: Status, page: Page<'_>) -> Vec<EntityUID> {
+    let inactive = at.snapshot.data.inactive(at.tenant);
+    let found = inactive.iter().filter(|(kind, _, found)| kinds.contains(kind) && *found == status);
+    let uids = found.filter_map(|(kind, id, _)| {
+        at.pack.uid(kind.name(), id).filter(|uid| at.kind(uid) == Some(kind)).map(|uid| (named(&uid), uid))
+    });
+    let later = uids.filter(|(name, _)| (name.0.as_str(), name.1.as_str()) > page.after);
+    let ordered: BTreeMap<_, _> = later.collect();
+    ordered.into_values().take(page.limit).collect()
 }
 
 /// What can be said of a principal.

@@ -58,7 +58,8 @@ impl Shown {
         let stored = row.and_then(|row| Kind::from_name(&row.kind));
         let kind = kind_of(pack, uid.entity_type(), stored);
         // A status that can't be read is the strictest.
-        let status = row.map_or(Status::Active, |row| Status::from_name(&row.status).unwrap_or(Status::Disabled));
+        let status =
+            row.map_or(Status::Active, |row| Status::from_name(&row.status).unwrap_or(Status::Disabled));
         let base = Self {
             type_name: uid.entity_type().to_string(),
             id: AsRef::<str>::as_ref(uid.eid()).to_owned(),

@@ -185,8 +185,11 @@ pub fn kind_of(pack: &Pack, type_name: &EntityType, stored: Option<Kind>) -> Kin
 
 /// The types of these kinds in a pack, each once.
 pub fn types_of(pack: &Pack, kinds: &[Kind]) -> Vec<EntityType> {
-    let mut types: Vec<EntityType> =
-        kinds.iter().filter_map(|kind| pack.entity_type(kind.name())).filter(|found| !found.is_action()).collect();
+    let mut types: Vec<EntityType> = kinds
+        .iter()
+        .filter_map(|kind| pack.entity_type(kind.name()))
+        .filter(|found| !found.is_action())
+        .collect();
     types.sort();
     types.dedup();
     types

@@ -119,7 +119,6 @@ pub(super) struct EntitiesResponse {
 
 /// What is gone.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-#[expect(dead_code, reason = "describes an answer that is made with all others")]
 pub(super) struct EntityDeletedResponse {
     /// The number of the change, for `at_least_revision`.
     revision: u64,
@@ -373,7 +372,8 @@ impl Called<'_> {
         let uid = entities::name(&pack, type_name, id)?;
         let present = changeable(&mut operation.changing, &pack, &uid).await?;
         precondition.check("entity", id, present.as_ref().map(|row| row.version))?;
-        let asked: Vec<Named> = request.parents.into_iter().map(|parent| (parent.type_name, parent.id)).collect();
+        let asked: Vec<Named> =
+            request.parents.into_iter().map(|parent| (parent.type_name, parent.id)).collect();
         let parents = entities::parents(&pack, &asked)?;
         // Who is in a group has what it holds: that is not this right's to give.
         if !entities::groups_between(&pack, present.as_ref(), &parents).is_empty() {
