@@ -10,7 +10,9 @@ use crate::policy::Pack;
 
 pub mod ending;
 pub mod entities;
+pub mod export;
 pub mod groups;
+pub mod import;
 pub mod principals;
 pub mod shown;
 pub mod tenancy;

@@ -19,6 +19,7 @@ use crate::store::Store;
 
 mod audit;
 mod decide;
+mod entity;
 mod init;
 mod key;
 mod policy;
@@ -52,6 +53,11 @@ enum Command {
     Audit {
         #[command(subcommand)]
         command: audit::AuditCommand,
+    },
+    /// Import and export entities.
+    Entity {
+        #[command(subcommand)]
+        command: entity::EntityCommand,
     },
     /// Decide one request without a server.
     Decide(decide::DecideArgs),
@@ -96,6 +102,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Policy { command } => policy::run(&command),
         Command::Key { command } => key::run(&command),
         Command::Audit { command } => audit::run(&command),
+        Command::Entity { command } => entity::run(&command),
         Command::Decide(args) => decide::decide(&args),
     };
     done.unwrap_or_else(|failure| {
