@@ -7,19 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::body::nests_deeper_than;
 use super::caller::Authenticated;
 use super::error::ApiError;
-use super::management::choose_pack;
 use crate::administration::AdminError;
 use crate::administration::import::check::{Allowed, Checker};
 use crate::administration::import::present::{CheckError, Present, Touched};
@@ -46,29 +44,6 @@ pub(super) fn is_ndjson(headers: &HeaderMap) -> bool {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = value.and_then(|value| value.split(';').next());
     media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/x-ndjson"))
-}
-
-/// Which pack.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PackQuery {
-    pack: Option<String>,
-}
-
-/// Imports entities.
-pub(super) async fn import_entities(
-    State(app): State<Arc<App>>,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let (parts, body) = request.into_parts();
-    let who = Authenticated::of(&app, &parts).await?;
-    let query: Query<PackQuery> = Query::try_from_uri(&parts.uri)
-        .map_err(|error| ApiError::InvalidRequest(format!("the query is not valid: {error}")))?;
-    let pack = choose_pack(&app, &who, query.pack.as_deref())?;
-    if !is_ndjson(&parts.headers) {
-        return Err(ApiError::UnsupportedMediaType);
-    }
-    bulk_entities(&app, &who, pack, &parts, body).await
 }
 
 /// Imports entities for a caller into a pack that was chosen.
