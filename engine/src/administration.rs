@@ -8,6 +8,14 @@ use std::sync::Arc;
 use crate::app::ChangeError;
 use crate::policy::Pack;
 
+pub mod ending;
+pub mod entities;
+pub mod export;
+pub mod groups;
+pub mod import;
+pub mod principals;
+pub mod shown;
+pub mod tenancy;
 pub mod value;
 
 /// Why a change is refused.

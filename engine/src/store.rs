@@ -26,7 +26,7 @@ mod meta;
 mod pool;
 pub mod state_entries;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod writing;
 
 use pool::Pool;

@@ -261,3 +261,6 @@ fn text(text: &str) -> Value {
 fn set(texts: &[String]) -> Value {
     Value::set(texts.iter().map(|one| text(one)), None)
 }
+
+#[cfg(test)]
+mod tests;

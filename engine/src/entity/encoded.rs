@@ -35,7 +35,7 @@ const EXTENSION: u8 = 8;
 /// When it is no object of Cedar's entity form. What was added then is of no use.
 pub fn put_object(out: &mut Vec<u8>, json: &str, types: &mut Arc<Types>) -> Result<(), Unreadable> {
     // Most have none.
-    if json == "{}" || json.is_empty() {
+    if json == "{}" {
         out.push(END);
         return Ok(());
     }

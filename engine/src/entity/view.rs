@@ -99,6 +99,8 @@ pub struct Known {
     origin: u64,
     files: u64,
     hierarchy: u64,
+    /// The data as a whole, where its hierarchy does not tell of every change that matters.
+    data: Option<u64>,
     inactive: Option<u64>,
     row: Option<Row>,
     assigned: Option<Assigned>,
@@ -174,8 +176,10 @@ impl<'a> View<'a> {
 
     fn asked(&self, data: &PackData) -> Result<&Asked, Unreadable> {
         if self.asked.get().is_none() {
-            let within = Rc::new(Ancestry::new(self.facts, data).tree(self.resource)?);
-            self.asked.set(Asked { place: Place::Resource(self.resource.clone()), within }).ok();
+            let mut ancestry = Ancestry::new(self.facts, data);
+            let within = Rc::new(ancestry.tree(self.resource)?);
+            let place = Place::Resource(self.resource.clone());
+            self.asked.set(Asked { place, within, by_files: ancestry.by_files }).ok();
         }
         self.asked.get().ok_or(Unreadable)
     }
@@ -219,6 +223,7 @@ impl<'a> View<'a> {
             && known.origin == found.data.origin
             && known.files == self.facts.files.number()
             && known.hierarchy == found.data.hierarchy
+            && known.data.is_none_or(|number| number == found.data.number)
             && known.inactive.is_none_or(|number| number == self.inactive_number())
             && same_row(known.row.as_ref(), found.row)
             && same_assigned
@@ -237,14 +242,17 @@ impl<'a> View<'a> {
     fn find(&self, uid: &EntityUID, found: Found<'_>, asked: Option<&Asked>) -> Result<Known, Unreadable> {
         let mut ancestry = Ancestry::new(self.facts, found.data);
         let everywhere = Asked::tenant();
-        let reached = ancestry.reach(uid, asked.unwrap_or(&everywhere), LONGEST_CHAIN)?;
+        let asked_or_all = asked.unwrap_or(&everywhere);
+        let reached = ancestry.reach(uid, asked_or_all, LONGEST_CHAIN)?;
+        let by_files = ancestry.by_files || asked_or_all.by_files;
         let about = asked.map(|_| (self.resource.clone(), self.row_of(found.data, self.resource).cloned()));
         let ancestors = reached.len() + ancestry.targets.len();
-        let values = found.row.map_or(0, Row::resident_bytes);
+        let values = found.row.map_or(0, Row::value_bytes);
         Ok(Known {
             origin: found.data.origin,
             files: self.facts.files.number(),
             hierarchy: found.data.hierarchy,
+            data: by_files.then_some(found.data.number),
             inactive: ancestry.delegated.then(|| self.inactive_number()),
             row: found.row.cloned(),
             assigned: found.assigned.cloned(),
