@@ -40,7 +40,7 @@ impl Revoked {
         let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let from = guard.1.len().saturating_sub(WINDOW);
         let last = guard.1.get(from..).filter(|last| !last.is_empty())?;
-        let user = last[usize::try_from(random.next()).unwrap_or(0) % last.len()];
+        let user = last[random.below(last.len())];
         Some((user, guard.0[&user]))
     }
 }
