@@ -202,11 +202,11 @@ fn while_no_file_at_all_can_grow_it_lives_and_recovers() {
 }
 
 #[test]
-fn the_index_is_filled_again_when_there_is_room_for_the_database() {
+fn the_index_is_filled_again_when_there_is_room_for_the_database_on_sqlite() {
     let mut server = in_mode("durable", "").start();
     // The database's journal has no room to grow, and the log still has some: more than a block of the index.
     for statement in ["CREATE TABLE filler AS SELECT zeroblob(2500000) AS bytes", "DROP TABLE filler"] {
-        execute_sql(&server.data().join("portcullis.db"), statement);
+        execute_sql(server.data(), statement);
     }
     let journal = server.data().join("portcullis.db-wal").metadata().unwrap().len();
     assert!(journal > log_bytes(server.data()) + 2_000_000, "{journal}");

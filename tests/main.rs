@@ -22,11 +22,13 @@ mod cli {
     mod policy;
     mod serve;
 }
+mod cluster;
 mod conformance;
 mod crash;
 #[cfg(target_os = "linux")]
 mod disk_full;
 mod fixtures;
+mod harness;
 mod hostile;
 mod limits;
 mod log_modes;

@@ -1,8 +1,9 @@
-//! Checks of the source tree itself: imports, sizes, names, links, migrations, words.
+//! Checks of the source tree itself: imports, sizes, names, links, migrations, homes, words.
 //!
 //! They hold the design where the compiler can't. Each check is a function of text, and has
 //! a test that shows it can fail. Uses the standard library alone.
 
+mod homes;
 mod imports;
 mod links;
 mod manifests;

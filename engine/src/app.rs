@@ -5,42 +5,56 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
 use crate::audit::{AuditError, DecisionLog, LogKeys, Mode, Opened, Options, Sync};
 use crate::caller::{Callers, Right};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, SharedClock, Timestamp};
 use crate::config::{Config, LogMode, LogSync};
 use crate::evaluation::Circumstances;
 use crate::metrics::Metrics;
 use crate::policy::{LoadError, Loaded, Snapshot, Sources};
 use crate::protect::{Key, Purpose, RootKey};
 use crate::random::{RandomError, Rng, new_id, uuid_v7};
+use crate::state::{Settings, State, StateError};
 use crate::store::{Store, StoreError};
 
+mod changing;
 mod events;
 mod reload;
+mod replica;
+mod stream;
+#[cfg(test)]
+mod tests;
 
+pub use changing::{Actor, ChangeError, Changing, Done};
 pub use reload::ReloadStatus;
+use replica::Replica;
 
 /// The shared state.
 #[derive(Debug)]
 pub struct App {
     /// The configuration.
     pub config: Config,
-    /// What the time is.
+    /// What the time is, by the clock that all nodes share.
     pub clock: Arc<dyn Clock>,
+    shared_clock: Arc<SharedClock>,
     /// Where randomness comes from.
     pub rng: Arc<dyn Rng>,
     /// Durable data.
     pub store: Store,
+    /// What is shared, fast and expiring.
+    pub state: Option<State>,
+    /// What this run of this node is called among others.
+    node: String,
     /// The decision log.
     pub log: DecisionLog,
     /// Who may ask.
     pub callers: Callers,
+    replica: Replica,
     /// Counters.
     pub metrics: Metrics,
     /// Authenticates page cursors.
@@ -49,6 +63,8 @@ pub struct App {
     snapshot: ArcSwap<Snapshot>,
     serving: Mutex<Serving>,
     base_url: OnceLock<String>,
+    /// The sequence number that is served, for those who wait for one.
+    revisions: tokio::sync::watch::Sender<u64>,
     refusals: events::Throttle,
     /// Whether the last append to the decision log failed.
     log_failing: AtomicBool,
@@ -78,6 +94,9 @@ pub enum StartError {
     /// The store can't be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The state can't be used.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// The decision log can't be used.
     #[error(transparent)]
     Log(#[from] AuditError),
@@ -102,33 +121,46 @@ impl App {
     ) -> Result<Arc<Self>, StartError> {
         let folder = config.data.folder.clone();
         let store = open_store(&config, root).await?;
+        let own_clock = Arc::clone(&clock);
+        let shared_clock = SharedClock::over(clock);
+        replica::set_clock(&store, &shared_clock).await?;
+        let clock: Arc<dyn Clock> = Arc::clone(&shared_clock) as Arc<dyn Clock>;
+        let state = open_state(&config, Arc::clone(&own_clock), Arc::clone(&rng))?;
+        let node = new_id("nod_", clock.now(), &*rng)?;
         let options = log_options(&config);
         let keys = LogKeys::derive(root)?;
         let log = DecisionLog::open(options, keys, Arc::clone(&clock), &*rng, store.clone()).await?;
         report_opened(log.opened());
         let callers = Callers::new(root.derive(Purpose::CallerKeys));
-        let sequence = callers.refresh(&store, &*clock).await?;
+        let replica = Replica::default();
+        let known = replica.refresh(&store, &callers, &*clock).await?;
         let management = config.policies.management.clone();
         let sources = Sources { folder: config.policies.folder.clone(), management };
         let loaded = sources.load()?;
         let metrics = Metrics::new();
         reload::announce(&loaded, &metrics);
         tracing::debug!(folder = %folder.display(), "opened");
-        let snapshot = loaded.at(sequence, Arc::default());
+        let sequence = known.sequence;
+        let snapshot = loaded.at(sequence, known.data);
         let status = ReloadStatus::loaded(clock.now());
         Ok(Arc::new(Self {
             config,
             clock,
+            shared_clock,
             rng,
             store,
+            state,
+            node,
             log,
             callers,
+            replica,
             metrics,
             cursor_key: root.derive(Purpose::Cursors),
             sources,
             snapshot: ArcSwap::from_pointee(snapshot),
             serving: Mutex::new(Serving { loaded, status }),
             base_url: OnceLock::new(),
+            revisions: tokio::sync::watch::Sender::new(sequence),
             refusals: events::Throttle::default(),
             log_failing: AtomicBool::new(false),
         }))
@@ -179,48 +211,6 @@ impl App {
         self.base_url.set(url).ok();
     }
 
-    /// Compares callers with the store until `shutdown`; a change gives a new revision.
-    pub async fn follow_store(self: Arc<Self>) {
-        // Well under the 700 ms after which a table is not trusted.
-        const EVERY: Duration = Duration::from_millis(200);
-        let mut failing = false;
-        self.log_changes().await;
-        loop {
-            tokio::time::sleep(EVERY).await;
-            match self.callers.refresh(&self.store, &*self.clock).await {
-                Ok(sequence) => {
-                    failing = false;
-                    if self.at_sequence(sequence) {
-                        self.log_changes().await;
-                    }
-                }
-                Err(error) if !failing => {
-                    failing = true;
-                    tracing::error!(%error, "the store can't be asked who may call: calls are refused");
-                }
-                Err(_) => {}
-            }
-        }
-    }
-
-    /// Takes the callers' sequence number over into the revision.
-    pub fn catch_up(&self) {
-        self.at_sequence(self.callers.sequence());
-    }
-
-    /// Whether that was new.
-    fn at_sequence(&self, sequence: u64) -> bool {
-        if self.snapshot.load().revision.sequence >= sequence {
-            return false;
-        }
-        let serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
-        // A reload may have come by with a later one meanwhile; a revision never goes back.
-        let sequence = sequence.max(self.snapshot.load().revision.sequence);
-        let data = Arc::clone(&self.snapshot.load().data);
-        self.snapshot.store(Arc::new(serving.loaded.at(sequence, data)));
-        true
-    }
-
     /// A caller lacked a right: counted, and an event in the decision log.
     pub async fn refused(&self, by: &Circumstances<'_>, right: Right) {
         self.metrics.refused();
@@ -264,10 +254,30 @@ fn report_opened(opened: &Opened) {
 pub async fn open_store(config: &Config, root: &RootKey) -> Result<Store, StartError> {
     let folder = &config.data.folder;
     make_folder(folder)?;
-    let store = Store::open(folder).await?;
+    let store = match &config.data.database_url {
+        Some(url) => Store::connect(url).await?,
+        None => Store::open(folder).await?,
+    };
     let fingerprint = hex::encode(root.derive(Purpose::Fingerprint).mac(b"database"));
-    store.check_root_key(&fingerprint, folder).await?;
+    store.check_root_key(&fingerprint).await?;
     Ok(store)
+}
+
+/// Opens the state's home.
+///
+/// # Errors
+/// When its URL can't be used.
+pub fn open_state(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+) -> Result<Option<State>, StartError> {
+    let state = &config.state;
+    if state.redis_url.is_none() {
+        return Ok(None);
+    }
+    let settings = Settings { redis_url: state.redis_url.as_ref(), key_prefix: &state.key_prefix };
+    Ok(Some(State::open(&settings, clock, rng)?))
 }
 
 /// Makes the data folder, for its owner alone.

@@ -1,13 +1,10 @@
 //! The applications that ask, and what each may do.
 //!
 //! Promises: a key is never stored, only its keyed hash; what a caller may do is a Cedar decision of the management
-//! pack, pure in caller, resource, data and instant, so that it can be remembered for as long as these stand. A table that was not
-//! compared with the store for 700 ms is not trusted.
+//! pack, pure in caller, resource, data and instant, so that it can be remembered for as long as these stand.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use secrecy::{ExposeSecret, SecretString};
@@ -17,10 +14,9 @@ use crate::entity::{Facts, Window};
 use crate::protect::Key;
 use crate::random::{RandomError, Rng};
 use crate::store::callers::CallerRow;
-use crate::store::{Store, StoreError};
 
 mod right;
-pub use right::{Right, RightOn, decide, may};
+pub use right::{About, Right, RightOn, decide, may};
 
 /// What every caller key begins with. API keys of principals begin otherwise and are not caller keys.
 pub const PREFIX: &str = "pcc_";
@@ -28,9 +24,6 @@ pub const PREFIX: &str = "pcc_";
 pub const EVERY: &str = "*";
 /// The tenant that most will ever see.
 pub const DEFAULT_TENANT: &str = "default";
-
-/// A table older than this asks the store first.
-const FRESH: Duration = Duration::from_millis(700);
 
 /// A known application.
 #[derive(Debug)]
@@ -77,6 +70,11 @@ impl Caller {
         }
     }
 
+    /// Whether its key still counts.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|at| now < at)
+    }
+
     /// Whether it is bound to this pack.
     pub fn is_bound_to(&self, pack: &str) -> bool {
         self.packs.iter().any(|bound| bound == EVERY || bound == pack)
@@ -109,110 +107,57 @@ impl Caller {
     }
 }
 
-/// Who presents a key.
-#[derive(Debug)]
-pub enum Presented {
-    /// This caller.
-    Known(Arc<Caller>),
-    /// Nobody: it is unknown, revoked, expired, or no caller key.
-    Unknown,
-}
-
 /// All live callers, by the keyed hash of their keys.
 #[derive(Debug)]
 pub struct Callers {
     table: ArcSwap<Table>,
     key: Key,
-    /// The monotonic time of the last comparison with the store, in nanoseconds.
-    compared_at: AtomicU64,
-    refreshing: tokio::sync::Mutex<()>,
 }
 
-#[derive(Debug, Default)]
-struct Table {
-    sequence: u64,
-    // The keys are keyed hashes already: nobody can choose them to collide.
-    by_hash: HashMap<[u8; 32], Arc<Caller>, foldhash::fast::RandomState>,
-}
+// The keys are keyed hashes already: nobody can choose them to collide.
+type Table = HashMap<[u8; 32], Arc<Caller>, foldhash::fast::RandomState>;
 
 impl Callers {
-    /// An empty table; [`Callers::refresh`] fills it.
+    /// An empty table; [`Callers::apply`] fills it.
     pub fn new(key: Key) -> Self {
-        Self {
-            table: ArcSwap::default(),
-            key,
-            compared_at: AtomicU64::new(0),
-            refreshing: tokio::sync::Mutex::new(()),
+        Self { table: ArcSwap::default(), key }
+    }
+
+    /// Takes over rows that are new or changed. With `afresh`, nothing else stays.
+    pub fn apply(&self, rows: Vec<CallerRow>, afresh: bool) {
+        if rows.is_empty() && !afresh {
+            return;
         }
-    }
-
-    /// The store's sequence number as of the last comparison.
-    pub fn sequence(&self) -> u64 {
-        self.table.load().sequence
-    }
-
-    fn compared_at(&self) -> Duration {
-        Duration::from_nanos(self.compared_at.load(Ordering::Acquire))
-    }
-
-    /// Takes over what the store holds; gives its sequence number.
-    ///
-    /// # Errors
-    /// When the store fails: the table stays, and goes stale.
-    pub async fn refresh(&self, store: &Store, clock: &dyn Clock) -> Result<u64, StoreError> {
-        let arrived_at = clock.monotonic();
-        let _one = self.refreshing.lock().await;
-        // Whoever waited shares the comparison that began meanwhile: strange keys, however many, cost one at a time.
-        if self.compared_at() > arrived_at {
-            return Ok(self.sequence());
-        }
-        // Read before the store is: what is true then was true at least since.
-        let asked_at = clock.monotonic();
-        let sequence = store.sequence().await?;
-        let first = self.compared_at().is_zero();
-        let sequence = if first || sequence != self.sequence() {
-            let (sequence, rows) = store.live_callers().await?;
-            let mut by_hash = HashMap::default();
-            for row in rows {
-                let mut hash = [0; 32];
-                if hex::decode_to_slice(&row.key_hash, &mut hash).is_ok() {
-                    by_hash.insert(hash, Arc::new(Caller::from_row(row)));
-                }
+        let mut table = if afresh { Table::default() } else { Table::clone(&self.table.load()) };
+        for row in rows {
+            let mut hash = [0; 32];
+            if hex::decode_to_slice(&row.key_hash, &mut hash).is_err() {
+                continue;
             }
-            self.table.store(Arc::new(Table { sequence, by_hash }));
-            sequence
-        } else {
-            sequence
-        };
-        let nanos = u64::try_from(asked_at.as_nanos()).unwrap_or(u64::MAX).max(1);
-        self.compared_at.fetch_max(nanos, Ordering::AcqRel);
-        Ok(sequence)
+            if row.revoked_at.is_some() {
+                table.remove(&hash);
+            } else {
+                table.insert(hash, Arc::new(Caller::from_row(row)));
+            }
+        }
+        self.table.store(Arc::new(table));
     }
 
-    /// Who presents this key. Asks the store when the table is stale, or when the key is not in it: it may have been made a moment ago.
-    ///
-    /// # Errors
-    /// When the store must be asked and fails.
-    pub async fn present(
-        &self,
-        presented: &str,
-        store: &Store,
-        clock: &dyn Clock,
-    ) -> Result<Presented, StoreError> {
-        if !is_well_formed(presented) {
-            return Ok(Presented::Unknown);
-        }
+    /// Whose key this is. None when it is unknown, revoked or no caller key; or was made a moment ago, elsewhere.
+    pub fn find(&self, presented: &str) -> Option<Arc<Caller>> {
         let hash = self.key.lookup_hash(presented.as_bytes());
-        let age = clock.monotonic().saturating_sub(self.compared_at());
-        let mut found = self.table.load().by_hash.get(&hash).cloned();
-        if age > FRESH || found.is_none() {
-            self.refresh(store, clock).await?;
-            found = self.table.load().by_hash.get(&hash).cloned();
-        }
-        Ok(match found.filter(|caller| caller.expires_at.is_none_or(|at| clock.now() < at)) {
-            Some(caller) => Presented::Known(caller),
-            None => Presented::Unknown,
-        })
+        self.table.load().get(&hash).cloned()
+    }
+
+    /// One of them.
+    #[cfg(test)]
+    pub fn any(&self) -> Option<Arc<Caller>> {
+        self.table.load().values().next().cloned()
+    }
+
+    /// The live caller with this id, of whichever tenant.
+    pub fn with_id(&self, id: &str) -> Option<Arc<Caller>> {
+        self.table.load().values().find(|caller| caller.id == id).cloned()
     }
 }
 
@@ -263,7 +208,7 @@ pub fn create(
 }
 
 /// The form of a key: the prefix and 64 hex digits. Anything else costs no look-up.
-fn is_well_formed(presented: &str) -> bool {
+pub fn is_well_formed(presented: &str) -> bool {
     let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     presented.strip_prefix(PREFIX).is_some_and(|rest| rest.len() == 64 && rest.bytes().all(digit))
 }

@@ -69,6 +69,60 @@ impl Clock for SystemClock {
     }
 }
 
+/// A clock that follows another one, by an offset: the nodes of one installation judge by one time, though one of them
+/// has a wrong clock.
+#[derive(Debug)]
+pub struct SharedClock {
+    own: Arc<dyn Clock>,
+    offset_us: AtomicI64,
+}
+
+/// A smaller difference is not worth a step.
+const TOLERATED_US: i64 = 100_000;
+
+impl SharedClock {
+    /// A clock that agrees with `own` until it is set.
+    pub fn over(own: Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new(Self { own, offset_us: AtomicI64::new(0) })
+    }
+
+    /// Sets it by the shared time at the moment between two readings of the own clock. The longer these are apart, the
+    /// less is known. Gives the difference when it is a new one and worth a word.
+    pub fn set(&self, shared: Timestamp, between: (Timestamp, Timestamp)) -> Option<i64> {
+        let (before, after) = between;
+        let middle = before.0 + (after.0 - before.0) / 2;
+        let unsure = (after.0 - before.0).abs() / 2;
+        let measured = shared.0.saturating_sub(middle);
+        let offset = if measured.abs() <= TOLERATED_US + unsure { 0 } else { measured };
+        let old = self.offset_us.load(Ordering::Acquire);
+        if (offset - old).abs() <= TOLERATED_US + unsure {
+            return None;
+        }
+        self.offset_us.store(offset, Ordering::Release);
+        Some(offset)
+    }
+
+    /// How far the own clock is behind, in microseconds.
+    pub fn offset_us(&self) -> i64 {
+        self.offset_us.load(Ordering::Acquire)
+    }
+
+    /// The own clock's time.
+    pub fn own_now(&self) -> Timestamp {
+        self.own.now()
+    }
+}
+
+impl Clock for SharedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.own.now().0.saturating_add(self.offset_us()))
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.own.monotonic()
+    }
+}
+
 /// A clock that stands still until it is moved.
 #[derive(Debug)]
 pub struct ManualClock {
@@ -114,6 +168,21 @@ mod tests {
     #[test]
     fn a_time_without_offset_is_refused() {
         assert_eq!(Timestamp::parse_rfc3339("2028-02-29T23:59:59"), None);
+    }
+
+    #[test]
+    fn a_clock_that_is_an_hour_off_is_set_by_the_shared_time() {
+        const HOUR: i64 = 3_600_000_000;
+        let clock = SharedClock::over(ManualClock::at(Timestamp(0)));
+        let read = (Timestamp(-1_000), Timestamp(1_000));
+        assert_eq!(clock.set(Timestamp(HOUR), read), Some(HOUR));
+        assert_eq!(clock.now(), Timestamp(HOUR));
+        // What is within the error of the measurement is no news.
+        assert_eq!(clock.set(Timestamp(HOUR + 50_000), read), None);
+        assert_eq!(clock.set(Timestamp(20_000), read), Some(0));
+        assert_eq!(clock.now(), Timestamp(0));
+        let slow = (Timestamp(-600_000), Timestamp(600_000));
+        assert_eq!(clock.set(Timestamp(500_000), slow), None);
     }
 
     #[test]

@@ -8,7 +8,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use secrecy::SecretString;
 use serde::Deserialize;
+
+mod environment;
+
+use environment::{environment, lay_over};
 
 use crate::policy::problem::Problem;
 use crate::policy::settings::from_toml;
@@ -23,6 +28,8 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// Where durable data is.
     pub data: Data,
+    /// Where what is shared, fast and expiring is.
+    pub state: State,
     /// Where policies are.
     pub policies: Policies,
     /// Where plugins are.
@@ -91,11 +98,40 @@ pub struct Data {
     pub folder: PathBuf,
     /// The root key's file; by default `root.key` in the folder.
     pub root_key: Option<PathBuf>,
+    /// A PostgreSQL database (`postgres://…`) in the place of the folder's SQLite; also `DATABASE_URL`.
+    pub database_url: Option<SecretString>,
 }
 
 impl Default for Data {
     fn default() -> Self {
-        Self { folder: "data".into(), root_key: None }
+        Self { folder: "data".into(), root_key: None, database_url: None }
+    }
+}
+
+/// `[state]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct State {
+    /// A Redis or Valkey (`redis://…`, `rediss://…`) in the place of this process's own memory; also `REDIS_URL`.
+    pub redis_url: Option<SecretString>,
+    /// What every key begins with, so that one Redis can serve several installations.
+    pub key_prefix: String,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { redis_url: None, key_prefix: "portcullis".into() }
+    }
+}
+
+impl State {
+    /// What begins a key must not hold what gives keys their form.
+    fn check(&self) -> Result<(), String> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if (1..=64).contains(&self.key_prefix.len()) && self.key_prefix.chars().all(allowed) {
+            return Ok(());
+        }
+        Err("must be letters, digits, `-`, `_` and `.`, from 1 to 64".into())
     }
 }
 
@@ -143,11 +179,19 @@ pub struct Limits {
     pub batch_bytes: usize,
     /// The most levels of objects and arrays.
     pub nesting: usize,
+    /// How long a request waits for the revision that it wants, in milliseconds.
+    pub revision_wait_milliseconds: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body_bytes: 1 << 20, batch_items: 1_000, batch_bytes: 16 << 20, nesting: 32 }
+        Self {
+            body_bytes: 1 << 20,
+            batch_items: 1_000,
+            batch_bytes: 16 << 20,
+            nesting: 32,
+            revision_wait_milliseconds: 1_000,
+        }
     }
 }
 
@@ -283,8 +327,6 @@ fn deserialize_address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Res
     parse_address(&text).map_err(serde::de::Error::custom)
 }
 
-const PREFIX: &str = "PORTCULLIS_";
-
 impl Config {
     /// Reads the file, if there is one, and lays the environment over it.
     ///
@@ -347,6 +389,9 @@ impl Config {
         if self.limits.nesting > 128 {
             return Err(("limits.nesting", "must be at most 128".into()));
         }
+        if let Err(message) = self.state.check() {
+            return Err(("state.key_prefix", message));
+        }
         if let Some(url) = &self.server.public_url {
             let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
             if !host.is_some_and(|host| !host.is_empty() && !host.contains([' ', '"', '?', '#'])) {
@@ -384,111 +429,5 @@ fn not_valid(file: &Arc<str>, text: &str, field: &'static str, message: &str) ->
     ConfigError::Invalid { field, message: message.to_owned() }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the one home of the environment")]
-fn environment() -> Vec<(String, String)> {
-    // Two underscores are what tells a setting from other variables with this prefix.
-    let mut variables: Vec<_> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
-        .filter(|(name, _)| name.strip_prefix(PREFIX).is_some_and(|rest| rest.contains("__")))
-        .collect();
-    variables.sort();
-    variables
-}
-
-fn lay_over(table: &mut toml::Table, variable: &str, value: &str) -> Result<(), String> {
-    let path = variable.strip_prefix(PREFIX).unwrap_or(variable).to_lowercase();
-    let names: Vec<&str> = path.split("__").collect();
-    let Some((last, sections)) = names.split_last() else { return Err("names no field".into()) };
-    let mut table = table;
-    for section in sections {
-        let entry = table.entry(*section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-        table = entry.as_table_mut().ok_or_else(|| format!("`{section}` is not a section"))?;
-    }
-    table.insert((*last).to_owned(), read_value(value));
-    Ok(())
-}
-
-/// A number, a boolean or a list as TOML has them; anything else is text.
-fn read_value(value: &str) -> toml::Value {
-    let parsed: Option<toml::Table> = toml::from_str(&format!("value = {value}")).ok();
-    let parsed = parsed.and_then(|mut table| table.remove("value"));
-    parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Config::parse(&"portcullis.toml".into(), text, variables)
-    }
-
-    fn message(text: &str) -> String {
-        parse(text, &[]).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn an_unknown_field_is_named_with_its_line() {
-        let message = message("[server]\nlisten = \"127.0.0.1:1\"\nlisen = 1\n");
-        assert!(message.starts_with("portcullis.toml:3:1: "), "{message}");
-        assert!(message.contains("lisen"), "{message}");
-    }
-
-    #[test]
-    fn a_bad_value_is_named_with_its_line_and_field() {
-        let message = message("[limits]\nbody_bytes = \"many\"\n");
-        assert!(message.starts_with("portcullis.toml:2:14: `limits.body_bytes`"), "{message}");
-    }
-
-    #[test]
-    fn a_value_that_no_field_can_have_is_named_with_its_line() {
-        let message = message("[server]\nworkers = 2\n[limits]\nnesting = 500\n");
-        assert!(
-            message.starts_with("portcullis.toml:4:1: `limits.nesting` must be at most 128"),
-            "{message}"
-        );
-        let error = parse("", &[("PORTCULLIS_LIMITS__NESTING", "0")]).unwrap_err().to_string();
-        assert_eq!(error, "`limits.nesting` must be at least 1");
-        let error = parse("", &[("PORTCULLIS_SERVER__LISTEN", "nowhere")]).unwrap_err().to_string();
-        assert!(!error.contains('\n'), "{error}");
-    }
-
-    #[test]
-    fn what_is_no_toml_is_named_with_its_line() {
-        assert!(message("[server\n").starts_with("portcullis.toml:1:"), "{}", message("[server\n"));
-    }
-
-    #[test]
-    fn the_environment_overrides_the_file() {
-        let variables = [
-            ("PORTCULLIS_SERVER__WORKERS", "1"),
-            ("PORTCULLIS_SERVER__LISTEN", "127.0.0.1:0"),
-            ("PORTCULLIS_DECISION_LOG__MODE", "gap"),
-        ];
-        let config = parse("[server]\nworkers = 7\n", &variables).unwrap();
-        assert_eq!(config.server.workers, Some(1));
-        assert_eq!(config.server.listen.port(), 0);
-        assert_eq!(config.decision_log.mode, LogMode::Gap);
-    }
-
-    #[test]
-    fn a_wrong_variable_is_named() {
-        let error = parse("", &[("PORTCULLIS_SERVER__LISEN", "x")]).unwrap_err().to_string();
-        assert!(error.starts_with("PORTCULLIS_SERVER__LISEN: "), "{error}");
-    }
-
-    #[test]
-    fn localhost_is_the_loopback_and_no_other_name_is_resolved() {
-        assert_eq!(parse_address("localhost:0").unwrap().to_string(), "127.0.0.1:0");
-        assert!(parse_address("[::1]:80").is_ok());
-        for wrong in ["localhost", "example.com:80", "127.0.0.1", ":80", "localhost:99999"] {
-            assert!(parse_address(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn nothing_at_all_is_the_default() {
-        assert_eq!(parse("", &[]).unwrap().server.listen.to_string(), "127.0.0.1:8470");
-    }
-}
+mod tests;

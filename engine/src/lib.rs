@@ -2,6 +2,7 @@
 //!
 //! Start with [`evaluation`]: it walks one request from the question to the answer.
 
+pub mod administration;
 pub mod app;
 pub mod audit;
 pub mod caller;
@@ -19,4 +20,5 @@ pub mod protect;
 pub mod question;
 pub mod random;
 pub mod record;
+pub mod state;
 pub mod store;

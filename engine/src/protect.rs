@@ -56,6 +56,16 @@ impl Purpose {
     }
 }
 
+/// A digest of texts, each framed by its length. It authenticates nothing.
+pub fn digest(parts: &[&str]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    *hasher.finalize().as_bytes()
+}
+
 /// A key for one purpose; its bytes are wiped when it is dropped.
 #[derive(Clone)]
 pub struct Key {

@@ -94,12 +94,17 @@ fn a_default_pack_spares_its_name() {
 #[test]
 fn the_store_holds_no_key() {
     let server = Server::with(records());
-    let (_, secret) = create_key(server.data(), &["assert_subject"], &["*"]);
+    let (id, secret) = create_key(server.data(), &["assert_subject"], &["*"]);
     let secret = secret.strip_prefix("pcc_").unwrap().to_owned();
     for file in portcullis_tests::files::files(server.data()) {
         let Ok(bytes) = std::fs::read(&file) else { continue };
         let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
         assert!(!found, "the key stands in {}", file.display());
+    }
+    if let Some(home) = portcullis_tests::home_of(server.data()) {
+        let everything = home.everything();
+        assert!(everything.contains(&id), "the key's row is not there");
+        assert!(!everything.contains(&secret), "the key stands in a database");
     }
 }
 

@@ -141,12 +141,20 @@ fn a_database_whose_root_key_is_gone_is_not_taken_over() {
 #[test]
 fn a_newer_database_is_refused() {
     let folder = made();
+    let data = folder.path().join("data");
     portcullis_tests::execute_sql(
-        &folder.path().join("data/portcullis.db"),
+        &data,
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-         VALUES (9999, 'from the future', TRUE, x'00', 0)",
+         SELECT 9999, 'from the future', TRUE, checksum, 0 FROM _sqlx_migrations WHERE version = 1",
     );
-    refused(&serve(folder.path(), &["--dev", "--listen", "127.0.0.1:0"]), &["newer", "portcullis.db"]);
+    let ran = serve(folder.path(), &["--dev", "--listen", "127.0.0.1:0"]);
+    match portcullis_tests::home_of(&data) {
+        None => refused(&ran, &["newer", "portcullis.db"]),
+        Some(home) => {
+            refused(&ran, &["newer"]);
+            assert!(!ran.output().contains(home.password()), "it tells the password of the database");
+        }
+    }
 }
 
 #[test]

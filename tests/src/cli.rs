@@ -78,6 +78,7 @@ impl Cli {
     /// # Panics
     /// When it can't be started.
     pub fn run(mut self) -> Ran {
+        crate::home::lead(&mut self.0);
         let output = self.0.stdin(Stdio::null()).output().expect("the program can be started");
         Ran {
             status: output.status.code().unwrap_or(-1),

@@ -16,9 +16,12 @@
 
 mod binary;
 mod cli;
+mod cluster;
 mod database;
 pub mod files;
+mod home;
 mod http;
+mod link;
 mod pack;
 mod process;
 mod random;
@@ -30,13 +33,17 @@ mod wait;
 
 pub use binary::{binary, repository};
 pub use cli::{Cli, Ran};
+pub use cluster::{Cluster, Node};
 pub use database::execute_sql;
+pub use home::{Home, home_of};
 pub use http::{Answer, Client, Request};
+pub use link::Link;
 pub use pack::Pack;
 pub use process::Process;
 pub use random::XorShift;
 pub use raw::{RawAnswer, raw, raw_cut, raw_slowly};
 pub use server::{Builder, Server};
-pub use switch::{conformance, soak};
+pub use switch::{conformance, databases, soak};
 pub use tls::{Certificate, TlsConnection};
 pub use wait::eventually;
+pub use xtask::databases::{Kept, Postgres, Redis, RedisCluster, ask_redis};

@@ -33,6 +33,7 @@ impl Process {
     /// # Panics
     /// When it can't be started.
     pub fn start(mut command: Command) -> Self {
+        crate::home::lead(&mut command);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("can't start {command:?}: {error}"));
         let watchdog = Command::new("sh")

@@ -1,7 +1,7 @@
 //! A running server with folders of its own.
 //!
 //! Promises: it listens on a free port of the loopback, has its own data and policies, and is
-//! gone with its folders when the value is dropped, or with the test process.
+//! gone with its folders, and with what it kept in databases, when the value is dropped, or with the test process.
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::home::{self, Home};
 use crate::http::Client;
 use crate::pack::Pack;
 use crate::process::Process;
@@ -24,6 +25,7 @@ pub struct Builder {
     config: Option<String>,
     data: Option<PathBuf>,
     env: Vec<(String, String)>,
+    home: Option<Home>,
     without_dev: bool,
 }
 
@@ -63,6 +65,13 @@ impl Builder {
         self
     }
 
+    /// The same with its data and its state here, whatever the home of the run is.
+    #[must_use]
+    pub fn home(mut self, home: Home) -> Self {
+        self.home = Some(home);
+        self
+    }
+
     /// The same without `--dev`: there is no key but those that the test makes.
     #[must_use]
     pub fn without_dev(mut self) -> Self {
@@ -88,6 +97,9 @@ impl Builder {
             std::fs::write(folder.path().join("portcullis.toml"), config).expect("a configuration file");
         }
         let data = self.data.clone().unwrap_or_else(|| folder.path().join("data"));
+        if let Some(home) = &self.home {
+            home::settle_in(&data, home);
+        }
         let (process, client) = spawn(&self, folder.path(), &data);
         Server { client, process, builder: self, data, folder }
     }
@@ -181,6 +193,16 @@ impl Server {
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM is there");
         let kib: u64 = line.trim().trim_end_matches(" kB").trim().parse().expect("VmHWM is a number");
         kib * 1024
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.process.kill();
+        // A data folder that the test owns may be used again, with what is in its databases.
+        if self.builder.data.is_none() {
+            home::leave(&self.data);
+        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! How a command fails, and with which exit status.
 
 /// What a command gives back.
-pub(crate) type Outcome = Result<(), Failure>;
+pub type Outcome = Result<(), Failure>;
 
 /// Why a command did not succeed.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// The command line is wrong: exit status 2.
     Usage(String),
     /// Something did not work: exit status 1.
@@ -16,12 +16,12 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// A failure with what was being done and what went wrong.
-    pub(crate) fn because(doing: impl std::fmt::Display, error: impl std::fmt::Display) -> Self {
+    pub fn because(doing: impl std::fmt::Display, error: impl std::fmt::Display) -> Self {
         Self::Failed(format!("{doing}: {error}"))
     }
 
     /// What to tell, unless a program has told it.
-    pub(crate) fn message(&self) -> Option<&str> {
+    pub fn message(&self) -> Option<&str> {
         match self {
             Self::Usage(message) | Self::Failed(message) => Some(message),
             Self::Exit(_) => None,
@@ -29,7 +29,7 @@ impl Failure {
     }
 
     /// The exit status of the process.
-    pub(crate) fn status(&self) -> u8 {
+    pub fn status(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
             Self::Failed(_) => 1,

@@ -11,16 +11,16 @@
 
 mod bench;
 mod conformance;
-mod failure;
 mod lint;
 mod process;
 mod programs;
 mod run;
 mod soak;
-mod surroundings;
 mod test;
 
 use std::process::ExitCode;
+
+use xtask::{databases, failure, surroundings};
 
 use failure::{Failure, Outcome};
 

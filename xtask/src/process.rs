@@ -23,10 +23,15 @@ pub(crate) fn run(command: &mut Command) -> Outcome {
     outcome_of(status)
 }
 
-/// Runs a program to its end, says what it is, and passes a bad exit status on.
-pub(crate) fn announce_and_run(command: &mut Command) -> Outcome {
+/// Says what `cargo` is about to do.
+pub(crate) fn announce(command: &Command) {
     let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy()).collect();
     eprintln!("$ cargo {}", arguments.join(" "));
+}
+
+/// Runs a program to its end, says what it is, and passes a bad exit status on.
+pub(crate) fn announce_and_run(command: &mut Command) -> Outcome {
+    announce(command);
     run(command)
 }
 

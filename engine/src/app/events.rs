@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::App;
 use crate::audit::{AuditError, Kind};
-use crate::caller::{Caller, Right, RightOn, decide};
+use crate::caller::{About, Caller, Right, RightOn, decide};
 use crate::clock::Clock;
 use crate::decision::{Reason, Verdict};
 use crate::evaluation::{Circumstances, give_batch_back, take_batch};
@@ -88,7 +88,7 @@ impl App {
     pub(super) async fn log_changes(&self) {
         const AT_ONCE: i64 = 100;
         loop {
-            let changes = match self.store.unlogged_changes(AT_ONCE).await {
+            let changes = match self.store.unlogged_changes(self.clock.now(), AT_ONCE).await {
                 Ok(changes) if changes.is_empty() => return,
                 Ok(changes) => changes,
                 Err(error) => {
@@ -105,6 +105,15 @@ impl App {
     }
 
     async fn log_change(&self, change: &Change) -> bool {
+        match self.store.take_change(&change.id, self.clock.now()).await {
+            Ok(true) => {}
+            // Another node has it.
+            Ok(false) => return true,
+            Err(error) => {
+                tracing::error!(%error, "a change could not be taken into the decision log: tried again later");
+                return false;
+            }
+        }
         let party = |type_name, id| Party {
             type_name: Cow::Borrowed(type_name),
             id: Cow::Borrowed(id),
@@ -142,11 +151,16 @@ impl App {
     ///
     /// # Errors
     /// When it can't be recorded.
-    pub async fn allows_call(&self, by: &Circumstances<'_>, right: Right) -> Result<bool, AuditError> {
+    pub async fn allows_call(
+        &self,
+        by: &Circumstances<'_>,
+        right: Right,
+        about: &About<'_>,
+    ) -> Result<bool, AuditError> {
         let snapshot = self.snapshot();
         let tenant = RightOn::Tenant(&by.caller.tenant);
         let time = self.clock.now();
-        let combined = decide(&snapshot, by.caller, right, tenant, time);
+        let combined = decide(&snapshot, by.caller, (right, about), tenant, time);
         let allowed = combined.verdict == Verdict::Allow;
         if !allowed {
             self.metrics.refused();
@@ -154,7 +168,8 @@ impl App {
         let reasons: Vec<_> = combined.reasons.iter().map(Reason::text).collect();
         let is_policy = |reason: &&Reason| matches!(reason, Reason::Policy(_));
         let policies: Vec<_> = combined.reasons.iter().filter(is_policy).map(Reason::text).collect();
-        let asked = call(by.caller, right, None);
+        let context = serde_json::value::to_raw_value(about).ok();
+        let asked = Asked { context: context.as_deref(), ..call(by.caller, right, None) };
         let id = self.new_id("evt_", time);
         let record = Record {
             caller: Some(by.caller),

@@ -57,8 +57,7 @@ impl App {
                 announce(&loaded, &self.metrics);
                 self.metrics.reloaded(true);
                 let served = self.snapshot.load();
-                let sequence = self.callers.sequence().max(served.revision.sequence);
-                let snapshot = loaded.at(sequence, Arc::clone(&served.data));
+                let snapshot = loaded.at(served.revision.sequence, Arc::clone(&served.data));
                 tracing::info!(revision = %snapshot.revision, "the policies were loaded");
                 serving.loaded = loaded;
                 serving.status = ReloadStatus::loaded(now);

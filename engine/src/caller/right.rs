@@ -30,6 +30,38 @@ pub enum Right {
     ReadReadiness,
     /// Read the description of the API.
     ReadApi,
+    /// Look at principals, and at what they may do.
+    ReadPrincipals,
+    /// Make, change and delete principals.
+    ChangePrincipals,
+    /// Lock, unlock, disable and enable principals.
+    DisablePrincipals,
+    /// Look at groups.
+    ReadGroups,
+    /// Make, change and delete groups, and who is in them.
+    ChangeGroups,
+    /// Look at roles.
+    ReadRoles,
+    /// Make, change and delete roles.
+    ChangeRoles,
+    /// Look at who has which role.
+    ReadRoleAssignments,
+    /// Give roles, and approve that they are given.
+    AssignRoles,
+    /// Take roles away.
+    RevokeRoles,
+    /// Look at elevations.
+    ReadElevations,
+    /// Ask for elevations.
+    RequestElevations,
+    /// Approve, deny and end elevations.
+    DecideElevations,
+    /// Take a role at once, with an alert.
+    BreakGlass,
+    /// Look at entities.
+    ReadEntities,
+    /// Make, change, delete and import entities.
+    ChangeEntities,
     /// Change the service.
     Manage,
 }
@@ -45,6 +77,22 @@ impl Right {
             Self::ReadMetrics => "read_metrics",
             Self::ReadReadiness => "read_readiness",
             Self::ReadApi => "read_api",
+            Self::ReadPrincipals => "read_principals",
+            Self::ChangePrincipals => "change_principals",
+            Self::DisablePrincipals => "disable_principals",
+            Self::ReadGroups => "read_groups",
+            Self::ChangeGroups => "change_groups",
+            Self::ReadRoles => "read_roles",
+            Self::ChangeRoles => "change_roles",
+            Self::ReadRoleAssignments => "read_role_assignments",
+            Self::AssignRoles => "assign_roles",
+            Self::RevokeRoles => "revoke_roles",
+            Self::ReadElevations => "read_elevations",
+            Self::RequestElevations => "request_elevations",
+            Self::DecideElevations => "decide_elevations",
+            Self::BreakGlass => "break_glass",
+            Self::ReadEntities => "read_entities",
+            Self::ChangeEntities => "change_entities",
             Self::Manage => "manage",
         }
     }
@@ -56,12 +104,28 @@ impl Right {
     }
 
     /// The rights that a caller can be given; what others ask for, policies derive.
-    pub const GIVEN: [Self; 6] = [
+    pub const GIVEN: [Self; 22] = [
         Self::AssertSubject,
         Self::Simulate,
         Self::ReadDecisions,
         Self::ReadMetrics,
         Self::ReadReadiness,
+        Self::ReadPrincipals,
+        Self::ChangePrincipals,
+        Self::DisablePrincipals,
+        Self::ReadGroups,
+        Self::ChangeGroups,
+        Self::ReadRoles,
+        Self::ChangeRoles,
+        Self::ReadRoleAssignments,
+        Self::AssignRoles,
+        Self::RevokeRoles,
+        Self::ReadElevations,
+        Self::RequestElevations,
+        Self::DecideElevations,
+        Self::BreakGlass,
+        Self::ReadEntities,
+        Self::ChangeEntities,
         Self::Manage,
     ];
 }
@@ -75,6 +139,33 @@ pub enum RightOn<'a> {
     Tenant(&'a str),
 }
 
+/// What a call of the management API is about, besides the tenant; policies read it in the context.
+#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
+pub struct About<'a> {
+    /// The pack whose data is meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pack: Option<&'a str>,
+    /// The type of the thing, as paths and bodies name it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_type: Option<&'a str>,
+    /// Its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_id: Option<&'a str>,
+    /// The management role that is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<&'a str>,
+}
+
+impl About<'_> {
+    fn context(&self, pack: &Pack, right: Right) -> Record {
+        let told = [("pack", self.pack), ("target_type", self.target_type), ("target_id", self.target_id)];
+        let told = told.into_iter().filter_map(|(name, value)| Some(member(name, text(value?))));
+        let role = self.role.and_then(|role| pack.uid("role", role));
+        let role = role.map(|role| member("role", literal(Literal::EntityUID(Arc::new(role)))));
+        told.chain(role).chain([member("right", text(right.name()))]).collect()
+    }
+}
+
 /// Whether a caller may, now. Remembered for as long as caller, management pack and the tenant's data for it stand, and
 /// until an assignment that came in the way starts or ends.
 pub fn may(snapshot: &Snapshot, caller: &Caller, right: Right, on: RightOn<'_>, now: Timestamp) -> bool {
@@ -82,7 +173,7 @@ pub fn may(snapshot: &Snapshot, caller: &Caller, right: Right, on: RightOn<'_>, 
     let pack = snapshot.management();
     let facts = pack.facts(&snapshot.data, &caller.tenant, now);
     caller.remember(&facts, right, name, || {
-        let (combined, window) = judge(pack, facts, caller, right, on);
+        let (combined, window) = judge(pack, facts, caller, (right, &About::default()), on);
         (combined.verdict == Verdict::Allow, window)
     })
 }
@@ -91,19 +182,19 @@ pub fn may(snapshot: &Snapshot, caller: &Caller, right: Right, on: RightOn<'_>, 
 pub fn decide(
     snapshot: &Snapshot,
     caller: &Caller,
-    right: Right,
+    (right, about): (Right, &About<'_>),
     on: RightOn<'_>,
     now: Timestamp,
 ) -> Combined {
     let pack = snapshot.management();
-    judge(pack, pack.facts(&snapshot.data, &caller.tenant, now), caller, right, on).0
+    judge(pack, pack.facts(&snapshot.data, &caller.tenant, now), caller, (right, about), on).0
 }
 
 fn judge(
     pack: &Pack,
     facts: Facts<'_>,
     caller: &Caller,
-    right: Right,
+    (right, about): (Right, &About<'_>),
     on: RightOn<'_>,
 ) -> (Combined, Window) {
     let (type_name, id) = match on {
@@ -127,7 +218,11 @@ fn judge(
         principal,
         action: pack.action(right.name()),
         resource: resource.clone(),
-        context: Arc::default(),
+        context: Arc::new(if matches!(on, RightOn::Tenant(_)) {
+            about.context(pack, right)
+        } else {
+            Record::new()
+        }),
         laid_over,
         context_left_out: Vec::new(),
         subject_left_out: Vec::new(),

@@ -10,7 +10,7 @@ use axum::http::{HeaderName, header};
 use super::error::ApiError;
 use super::listen::Peer;
 use crate::app::App;
-use crate::caller::{Caller, Presented, Right};
+use crate::caller::{About, Caller, Right};
 use crate::evaluation::Circumstances;
 use crate::record::Via;
 
@@ -39,12 +39,12 @@ impl<'p> Authenticated<'p> {
             app.unauthenticated("caller_key_missing", request_id, peer).await;
             return Err(ApiError::KeyMissing);
         };
-        match app.callers.present(key, &app.store, &*app.clock).await {
-            Ok(Presented::Known(caller)) => {
+        match app.present(key).await {
+            Ok(Some(caller)) => {
                 let took = app.clock.monotonic().saturating_sub(started);
                 Ok(Self { caller, request_id, peer, took })
             }
-            Ok(Presented::Unknown) => {
+            Ok(None) => {
                 app.unauthenticated("caller_key_invalid", request_id, peer).await;
                 Err(ApiError::KeyInvalid)
             }
@@ -53,6 +53,11 @@ impl<'p> Authenticated<'p> {
                 Err(ApiError::Unavailable)
             }
         }
+    }
+
+    /// How changes name the caller that made them.
+    pub(super) fn as_party(&self) -> String {
+        format!("caller:{}", self.caller.id)
     }
 
     /// The circumstances of what it asks.
@@ -75,7 +80,15 @@ impl<'p> Authenticated<'p> {
     /// # Errors
     /// When the management pack denies it, or it can't be recorded.
     pub(super) async fn may(&self, app: &App, right: Right) -> Result<(), ApiError> {
-        match app.allows_call(&self.circumstances(Via::Management), right).await {
+        self.may_about(app, right, &About::default()).await
+    }
+
+    /// The same for a call that is about something in particular.
+    ///
+    /// # Errors
+    /// When the management pack denies it, or it can't be recorded.
+    pub(super) async fn may_about(&self, app: &App, right: Right, about: &About<'_>) -> Result<(), ApiError> {
+        match app.allows_call(&self.circumstances(Via::Management), right, about).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(ApiError::RightMissing(right.name().to_owned())),
             Err(_) => Err(ApiError::Unavailable),

@@ -217,7 +217,7 @@ pub(super) async fn decide(State(app): State<Arc<App>>, request: Request) -> Res
     let who = Authenticated::of(&app, &parts).await?;
     let body = JsonBody::read(&app, &parts, body).await?;
     let request: DecideRequest<'_> = body.parse()?;
-    request.check(&app)?;
+    request.check(&app).await?;
     let mut by = who.circumstances(Via::Decide);
     by.pack = request.pack.as_deref();
     by.understands = request.understands.as_deref().unwrap_or_default();
@@ -257,11 +257,12 @@ const UNDERSTOOD: usize = 64;
 const KIND_BYTES: usize = 64;
 
 impl DecideRequest<'_> {
-    fn check(&self, app: &App) -> Result<(), ApiError> {
+    async fn check(&self, app: &App) -> Result<(), ApiError> {
         self.check_form()?;
-        let at = app.snapshot().revision.sequence;
         match self.at_least_revision {
-            Some(wanted) if wanted > at => Err(ApiError::RevisionNotReached { at, wanted }),
+            Some(wanted) if !app.reaches(wanted).await => {
+                Err(ApiError::RevisionNotReached { at: app.snapshot().revision.sequence, wanted })
+            }
             _ => Ok(()),
         }
     }

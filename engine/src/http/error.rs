@@ -6,8 +6,11 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
+use crate::administration::AdminError;
+use crate::app::ChangeError;
 use crate::evaluation::AskError;
 use crate::question::QuestionError;
+use crate::store::StoreError;
 
 /// What can be wrong with a request.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +45,14 @@ pub(super) enum ApiError {
     RequestTimeout,
     #[error("this node is at revision {at}, and the request wants {wanted}")]
     RevisionNotReached { at: u64, wanted: u64 },
+    #[error(
+        "say which version is meant: `If-Match` with the `ETag` that was read, or `If-None-Match: *` for a new one"
+    )]
+    PreconditionRequired,
+    #[error("the `Idempotency-Key` was used for another request")]
+    IdempotencyKeyReused,
+    #[error(transparent)]
+    Administration(#[from] AdminError),
     #[error("the body is larger than {0} bytes (`limits.body_bytes`)")]
     BodyTooLarge(usize),
     #[error("{0}")]
@@ -69,7 +80,9 @@ impl ApiError {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::RevisionNotReached { .. } => StatusCode::CONFLICT,
+            Self::RevisionNotReached { .. } | Self::IdempotencyKeyReused => StatusCode::CONFLICT,
+            Self::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
+            Self::Administration(error) => administration(error).0,
             Self::BodyTooLarge(_) | Self::BatchTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -93,12 +106,68 @@ impl ApiError {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::RequestTimeout => "request_timeout",
             Self::RevisionNotReached { .. } => "revision_not_reached",
+            Self::IdempotencyKeyReused => "idempotency_key_reused",
+            Self::PreconditionRequired => "precondition_required",
+            Self::Administration(error) => administration(error).1,
             Self::BodyTooLarge(_) => "body_too_large",
             Self::BatchTooLarge(_) => "batch_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::Unavailable => "unavailable",
             Self::Defect => "defect",
         }
+    }
+}
+
+/// The status and code of a change that is refused.
+fn administration(error: &AdminError) -> (StatusCode, &'static str) {
+    match error {
+        AdminError::Missing { .. } => (StatusCode::NOT_FOUND, "not_found"),
+        AdminError::AlreadyExists { .. } => (StatusCode::CONFLICT, "already_exists"),
+        AdminError::VersionDiffers { .. } => (StatusCode::PRECONDITION_FAILED, "version_differs"),
+        AdminError::UnknownReference { .. } => (StatusCode::BAD_REQUEST, "unknown_reference"),
+        AdminError::UnknownType { .. } => (StatusCode::BAD_REQUEST, "unknown_type"),
+        AdminError::AttributesInvalid(_) => (StatusCode::BAD_REQUEST, "attributes_invalid"),
+        AdminError::Invalid { .. } => (StatusCode::BAD_REQUEST, "invalid_request"),
+        AdminError::RoleCycle(_) => (StatusCode::CONFLICT, "role_cycle"),
+        AdminError::ParentCycle(_) => (StatusCode::CONFLICT, "parent_cycle"),
+        AdminError::SeparationOfDuties { .. } => (StatusCode::CONFLICT, "separation_of_duties"),
+        AdminError::WiderThanDelegated { .. } => (StatusCode::FORBIDDEN, "wider_than_delegated"),
+        AdminError::NotHeld(_) => (StatusCode::FORBIDDEN, "not_held"),
+        AdminError::ApprovalBySame => (StatusCode::FORBIDDEN, "approval_by_same"),
+        AdminError::ApproverNotPermitted { .. } => (StatusCode::FORBIDDEN, "approver_not_permitted"),
+        AdminError::ReasonRequired(_) => (StatusCode::BAD_REQUEST, "reason_required"),
+        AdminError::EntityOfPack(_) => (StatusCode::CONFLICT, "entity_of_pack"),
+        AdminError::RoleByParent(_) => (StatusCode::BAD_REQUEST, "role_by_parent"),
+        AdminError::ManagedElsewhere { .. } => (StatusCode::BAD_REQUEST, "managed_elsewhere"),
+        AdminError::InUse { .. } => (StatusCode::CONFLICT, "in_use"),
+        AdminError::WrongStatus(_) => (StatusCode::CONFLICT, "wrong_status"),
+        AdminError::TypeRequired(_) => (StatusCode::BAD_REQUEST, "type_required"),
+        AdminError::Change(ChangeError::Store(StoreError::Nul)) => {
+            (StatusCode::BAD_REQUEST, "invalid_request")
+        }
+        AdminError::Change(ChangeError::Store(_)) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        AdminError::Change(ChangeError::Pending { .. }) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "revocation_pending")
+        }
+    }
+}
+
+/// What a stranger is told of a failure inside: no more than that it is one.
+fn outward(error: &ApiError) -> String {
+    match error {
+        ApiError::Administration(AdminError::Change(ChangeError::Store(inner)))
+            if !matches!(inner, StoreError::Nul) =>
+        {
+            tracing::error!(error = %inner, "the store failed: a change was refused");
+            ApiError::Unavailable.to_string()
+        }
+        other => other.to_string(),
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::Administration(AdminError::Change(ChangeError::Store(error)))
     }
 }
 
@@ -145,7 +214,7 @@ pub(super) struct ProblemBody {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status();
-        let detail = self.to_string();
+        let detail = outward(&self);
         let code = self.code().to_owned();
         let errors = if let Self::PoliciesInvalid(errors) = self { errors } else { Vec::new() };
         let body = ProblemBody {

@@ -15,6 +15,8 @@ use tokio::sync::mpsc;
 const QUIET: Duration = Duration::from_millis(200);
 /// Files that were quiet by the notifications are looked at twice, so far apart.
 const STILL: Duration = Duration::from_millis(50);
+/// And so often, at most.
+const LOOKS: usize = 10;
 /// A burst is cut here, so that a file that is written all the time can't hold a reload back.
 const LONGEST_BURST: Duration = Duration::from_secs(5);
 /// How often files are looked at without a notification.
@@ -90,14 +92,13 @@ impl Watch {
         }
         self.attach();
         let (mut now, mut worth_it) = (self.marks().await, notified);
-        let until = tokio::time::Instant::now() + LONGEST_BURST;
         // The slow look may fall into the middle of a burst, and a notification may be late on a busy machine.
-        while now != self.seen {
-            worth_it = true;
-            self.seen = now;
-            if tokio::time::Instant::now() > until {
+        for _ in 0..LOOKS {
+            if now == self.seen {
                 break;
             }
+            worth_it = true;
+            self.seen = now;
             tokio::time::sleep(if notified { STILL } else { QUIET }).await;
             now = self.marks().await;
         }

@@ -1,10 +1,8 @@
 //! Callers and the keyed hashes of their keys.
 
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
-
-use super::changes::{self, Change};
-use super::{Store, StoreError, meta, storable};
+use super::changes::Change;
+use super::pool::{Row, args};
+use super::{Store, StoreError, Writing};
 use crate::clock::Timestamp;
 
 /// One caller as it is stored.
@@ -32,52 +30,42 @@ pub struct CallerRow {
     pub revoked_at: Option<Timestamp>,
 }
 
+impl Writing {
+    /// Stores a new caller, and its tenant if that is new.
+    ///
+    /// # Errors
+    /// When the database fails, or a text has a NUL.
+    pub async fn insert_caller(&mut self, caller: &CallerRow) -> Result<(), StoreError> {
+        self.ensure_tenant(&caller.tenant_id, caller.created_at).await?;
+        let insert = "INSERT INTO callers (id, tenant_id, name, key_hash, packs, default_pack, rights, \
+             created_at, expires_at, revoked_at, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+        let (packs, rights) = (to_json(&caller.packs), to_json(&caller.rights));
+        let values = args![
+            &caller.id,
+            &caller.tenant_id,
+            &caller.name,
+            &caller.key_hash,
+            &packs,
+            &caller.default_pack,
+            &rights,
+            caller.created_at,
+            caller.expires_at,
+            caller.revoked_at,
+            self.sequence(),
+        ];
+        self.tx.execute(insert, values).await.map(drop)
+    }
+}
+
 impl Store {
-    /// Stores a new caller, and its tenant if that is new. `change_id` names the change in the decision log.
+    /// Stores a new caller. `change_id` names the change in the decision log.
     ///
     /// # Errors
     /// When the database fails, or a text has a NUL.
     pub async fn insert_caller(&self, caller: &CallerRow, change_id: &str) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        sqlx::query("INSERT INTO tenants (id, created_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING")
-            .bind(storable(&caller.tenant_id)?)
-            .bind(caller.created_at.0)
-            .execute(&mut *transaction)
-            .await?;
-        sqlx::query(
-            "INSERT INTO callers (id, tenant_id, name, key_hash, packs, default_pack, rights, \
-             created_at, expires_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        )
-        .bind(&caller.id)
-        .bind(storable(&caller.tenant_id)?)
-        .bind(storable(&caller.name)?)
-        .bind(&caller.key_hash)
-        .bind(to_json(&caller.packs))
-        .bind(caller.default_pack.as_deref().map(storable).transpose()?)
-        .bind(to_json(&caller.rights))
-        .bind(caller.created_at.0)
-        .bind(caller.expires_at.map(|at| at.0))
-        .bind(caller.revoked_at.map(|at| at.0))
-        .execute(&mut *transaction)
-        .await?;
-        let detail = serde_json::json!({
-            "name": caller.name,
-            "packs": caller.packs,
-            "default_pack": caller.default_pack,
-            "rights": caller.rights,
-        });
-        let change = Change {
-            id: change_id.to_owned(),
-            tenant_id: caller.tenant_id.clone(),
-            made_at: caller.created_at,
-            kind: "caller_created".into(),
-            target_id: caller.id.clone(),
-            detail: detail.to_string(),
-        };
-        changes::insert(&mut transaction, &change).await?;
-        meta::advance_sequence(&mut transaction).await?;
-        transaction.commit().await?;
-        Ok(())
+        let mut writing = self.begin_change().await?;
+        writing.insert_caller(caller).await?;
+        writing.commit(&caller_created(caller, change_id)).await.map(drop)
     }
 
     /// Ends a caller's key. False when the tenant has no such caller, or it had ended before.
@@ -91,48 +79,24 @@ impl Store {
         at: Timestamp,
         change_id: &str,
     ) -> Result<bool, StoreError> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let changed = sqlx::query(
-            "UPDATE callers SET revoked_at = $1 WHERE tenant_id = $2 AND id = $3 AND revoked_at IS NULL",
-        )
-        .bind(at.0)
-        .bind(storable(tenant_id)?)
-        .bind(storable(id)?)
-        .execute(&mut *transaction)
-        .await?
-        .rows_affected();
-        if changed > 0 {
-            let change = Change {
-                id: change_id.to_owned(),
-                tenant_id: tenant_id.to_owned(),
-                made_at: at,
-                kind: "caller_revoked".into(),
-                target_id: id.to_owned(),
-                detail: "{}".into(),
-            };
-            changes::insert(&mut transaction, &change).await?;
-            meta::advance_sequence(&mut transaction).await?;
+        let mut writing = self.begin_change().await?;
+        let update = "UPDATE callers SET revoked_at = $1, version = $2 \
+             WHERE tenant_id = $3 AND id = $4 AND revoked_at IS NULL";
+        let changed = writing.tx.execute(update, args![at, writing.sequence(), tenant_id, id]).await?;
+        if changed == 0 {
+            return Ok(false);
         }
-        transaction.commit().await?;
-        Ok(changed > 0)
-    }
-
-    /// Every caller whose key has not been revoked, with the sequence number of that moment.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn live_callers(&self) -> Result<(u64, Vec<CallerRow>), StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        let sequence: String = sqlx::query_scalar("SELECT value FROM meta WHERE name = 'sequence'")
-            .fetch_one(&mut *transaction)
-            .await?;
-        let rows = sqlx::query("SELECT * FROM callers WHERE revoked_at IS NULL ORDER BY id")
-            .fetch_all(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
-        let sequence =
-            sequence.parse().map_err(|_| StoreError::Corrupt { what: "sequence", detail: sequence })?;
-        Ok((sequence, rows.iter().map(from_row).collect::<Result<_, _>>()?))
+        let change = Change {
+            id: change_id.to_owned(),
+            tenant_id: tenant_id.to_owned(),
+            made_at: at,
+            kind: "caller_revoked".into(),
+            target_id: id.to_owned(),
+            detail: "{}".into(),
+            caller_id: None,
+        };
+        writing.commit(&change).await?;
+        Ok(true)
     }
 
     /// The callers of one tenant, the revoked ones too, oldest first.
@@ -140,26 +104,43 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn callers_of(&self, tenant_id: &str) -> Result<Vec<CallerRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM callers WHERE tenant_id = $1 ORDER BY id")
-            .bind(storable(tenant_id)?)
-            .fetch_all(&self.pool)
-            .await?;
+        let select = "SELECT * FROM callers WHERE tenant_id = $1 ORDER BY id";
+        let rows = self.pool.fetch(select, args![tenant_id]).await?;
         rows.iter().map(from_row).collect()
     }
 }
 
-fn from_row(row: &SqliteRow) -> Result<CallerRow, StoreError> {
+/// The change that making a caller is.
+pub fn caller_created(caller: &CallerRow, change_id: &str) -> Change {
+    let detail = serde_json::json!({
+        "name": caller.name,
+        "packs": caller.packs,
+        "default_pack": caller.default_pack,
+        "rights": caller.rights,
+    });
+    Change {
+        id: change_id.to_owned(),
+        tenant_id: caller.tenant_id.clone(),
+        made_at: caller.created_at,
+        kind: "caller_created".into(),
+        target_id: caller.id.clone(),
+        detail: detail.to_string(),
+        caller_id: None,
+    }
+}
+
+pub(super) fn from_row(row: &Row) -> Result<CallerRow, StoreError> {
     Ok(CallerRow {
-        id: row.try_get("id")?,
-        tenant_id: row.try_get("tenant_id")?,
-        name: row.try_get("name")?,
-        key_hash: row.try_get("key_hash")?,
-        packs: from_json("packs", row.try_get("packs")?)?,
-        default_pack: row.try_get("default_pack")?,
-        rights: from_json("rights", row.try_get("rights")?)?,
-        created_at: Timestamp(row.try_get("created_at")?),
-        expires_at: row.try_get::<Option<i64>, _>("expires_at")?.map(Timestamp),
-        revoked_at: row.try_get::<Option<i64>, _>("revoked_at")?.map(Timestamp),
+        id: row.text("id")?,
+        tenant_id: row.text("tenant_id")?,
+        name: row.text("name")?,
+        key_hash: row.text("key_hash")?,
+        packs: from_json("packs", &row.text("packs")?)?,
+        default_pack: row.optional_text("default_pack")?,
+        rights: from_json("rights", &row.text("rights")?)?,
+        created_at: row.instant("created_at")?,
+        expires_at: row.optional_instant("expires_at")?,
+        revoked_at: row.optional_instant("revoked_at")?,
     })
 }
 

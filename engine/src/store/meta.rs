@@ -1,7 +1,12 @@
 //! Facts about the database itself.
 
+use super::pool::{Tx, args};
 use super::{Store, StoreError};
-use std::path::Path;
+use crate::clock::Timestamp;
+
+const SEQUENCE: &str = "SELECT value FROM meta WHERE name = 'sequence'";
+const ADVANCE: &str =
+    "UPDATE meta SET value = CAST(CAST(value AS BIGINT) + 1 AS TEXT) WHERE name = 'sequence' RETURNING value";
 
 impl Store {
     /// Ties a new database to the root key with this fingerprint, and refuses one that is
@@ -9,16 +14,13 @@ impl Store {
     ///
     /// # Errors
     /// When the database was made with another root key.
-    pub async fn check_root_key(&self, fingerprint: &str, folder: &Path) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO meta (name, value) VALUES ('root_key', $1) ON CONFLICT (name) DO NOTHING")
-            .bind(fingerprint)
-            .execute(&self.pool)
-            .await?;
-        let stored: String = sqlx::query_scalar("SELECT value FROM meta WHERE name = 'root_key'")
-            .fetch_one(&self.pool)
-            .await?;
+    pub async fn check_root_key(&self, fingerprint: &str) -> Result<(), StoreError> {
+        let insert = "INSERT INTO meta (name, value) VALUES ('root_key', $1) ON CONFLICT (name) DO NOTHING";
+        self.pool.execute(insert, args![fingerprint]).await?;
+        let rows = self.pool.fetch("SELECT value FROM meta WHERE name = 'root_key'", &[]).await?;
+        let stored = rows.first().map(|row| row.text("value")).transpose()?.unwrap_or_default();
         let same: bool = subtle::ConstantTimeEq::ct_eq(stored.as_bytes(), fingerprint.as_bytes()).into();
-        if same { Ok(()) } else { Err(StoreError::OtherRootKey(folder.join(super::FILE_NAME))) }
+        if same { Ok(()) } else { Err(StoreError::OtherRootKey(self.shown.to_string())) }
     }
 
     /// The number of the last change. Every change that a decision could see adds one.
@@ -26,17 +28,35 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn sequence(&self) -> Result<u64, StoreError> {
-        let value: String = sqlx::query_scalar("SELECT value FROM meta WHERE name = 'sequence'")
-            .fetch_one(&self.pool)
-            .await?;
-        value.parse().map_err(|_| StoreError::Corrupt { what: "sequence", detail: value })
+        parse(&self.pool.fetch(SEQUENCE, &[]).await?)
+    }
+
+    /// The time by the database's clock, which all nodes share; none when the database is this node's own.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn shared_time(&self) -> Result<Option<Timestamp>, StoreError> {
+        if !self.is_shared() {
+            return Ok(None);
+        }
+        let now = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS micros";
+        let rows = self.pool.fetch(now, &[]).await?;
+        rows.first().map(|row| row.instant("micros")).transpose()
     }
 }
 
-/// Adds one to the sequence number, in the transaction of the change that it numbers.
-pub(super) async fn advance_sequence(connection: &mut sqlx::SqliteConnection) -> Result<(), StoreError> {
-    sqlx::query("UPDATE meta SET value = CAST(CAST(value AS BIGINT) + 1 AS TEXT) WHERE name = 'sequence'")
-        .execute(connection)
-        .await?;
-    Ok(())
+/// The sequence number as of a transaction.
+pub(super) async fn sequence_of(tx: &mut Tx) -> Result<u64, StoreError> {
+    parse(&tx.fetch(SEQUENCE, &[]).await?)
+}
+
+/// Adds one to the sequence number, in the transaction of the change that it numbers. Until that transaction ends, no
+/// other change can begin: numbers become visible in their order.
+pub(super) async fn advance_sequence(tx: &mut Tx) -> Result<u64, StoreError> {
+    parse(&tx.fetch(ADVANCE, &[]).await?)
+}
+
+fn parse(rows: &[super::pool::Row]) -> Result<u64, StoreError> {
+    let value = rows.first().map(|row| row.text("value")).transpose()?.unwrap_or_default();
+    value.parse().map_err(|_| StoreError::Corrupt { what: "sequence", detail: value })
 }
