@@ -290,14 +290,8 @@ impl Checking {
             let row: StagedRow = self.checker.check(&piece).map_err(of_fault)?;
             let twice = self.collector.add(piece.place, &row).map_err(|error| failed(&error))?;
             twice.map_or(Ok(()), |fault| Err(of_fault(fault)))?;
-            let most_bytes = self.most.saturating_mul(MEAN_BYTES) as u64;
-            if self.collector.count() > self.most as u64 || self.collector.bytes() > most_bytes {
-                let message =
-                    format!("one call imports at most {} entities (`limits.bulk_entities`)", self.most);
-                return Err(Refusal {
-                    error: ApiError::BatchTooLarge(message),
-                    line: Some(piece.place.line),
-                });
+            if let Some(error) = self.excess() {
+                return Err(Refusal { error, line: Some(piece.place.line) });
             }
         }
         Ok(self)
