@@ -25,6 +25,7 @@ mod cli {
 mod cluster;
 mod conformance;
 mod crash;
+mod directory;
 #[cfg(target_os = "linux")]
 mod disk_full;
 mod fixtures;
@@ -52,9 +53,12 @@ mod routes {
     mod v1 {
         mod decide;
         mod decisions;
+        mod entities;
+        mod groups;
         mod policies {
             mod simulate;
         }
+        mod principals;
     }
     mod well_known;
 }
