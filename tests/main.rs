@@ -51,6 +51,7 @@ mod routes {
     mod openapi;
     mod readyz;
     mod v1 {
+        mod claims;
         mod decide;
         mod decisions;
         mod entities;

@@ -40,7 +40,7 @@ impl Revoked {
         let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let from = guard.1.len().saturating_sub(WINDOW);
         let last = guard.1.get(from..).filter(|last| !last.is_empty())?;
-        let user = last[usize::try_from(random.next()).unwrap_or(0) % last.len()];
+        let user = last[random.below(last.len())];
         Some((user, guard.0[&user]))
     }
 }
@@ -81,7 +81,7 @@ fn give_and_take(giver: &Node, taker: &Node, number: usize) {
         request.body(assignment.to_string().into_bytes()).send()
     });
     let id = made["id"].as_str().expect("an id").to_owned();
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         until_done(taker, &|client| client.request("DELETE", &format!("/v1/role-assignments/{id}")).send());
     } else {
         until_done(taker, &|client| client.post(&format!("/v1/principals/{user}/disable"), &json!({})));

@@ -6,10 +6,9 @@
 use std::sync::Arc;
 
 use super::bytes::{Reader, put_count, put_number, put_text};
-use super::encoded::{put_object, read_record};
+use super::encoded::{Members, put_object, read_members};
 use super::types::{Types, Unreadable};
 use super::update::{EntityUpdate, Kind, RoleSettings, Status};
-use crate::decision::value::Record;
 
 /// An entity of the store.
 #[derive(Clone, Debug)]
@@ -147,10 +146,10 @@ impl Row {
     ///
     /// # Errors
     /// When they were not of Cedar's entity form.
-    pub fn values(&self, types: &Types) -> Result<(Record, Record), Unreadable> {
+    pub fn values(&self, types: &Types) -> Result<(Members, Members), Unreadable> {
         let mut rest = self.after_parents().ok_or(Unreadable)?;
-        let attributes = read_record(&mut rest, types)?;
-        Ok((attributes, read_record(&mut rest, types)?))
+        let attributes = read_members(&mut rest, types)?;
+        Ok((attributes, read_members(&mut rest, types)?))
     }
 
     /// Whether it is the very same row, not merely one like it.
