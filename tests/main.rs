@@ -31,6 +31,7 @@ mod cli {
 mod cluster;
 mod conformance;
 mod crash;
+mod directory;
 #[cfg(target_os = "linux")]
 mod disk_full;
 mod fixtures;
@@ -63,9 +64,12 @@ mod routes {
         mod claims;
         mod decide;
         mod decisions;
+        mod entities;
+        mod groups;
         mod policies {
             mod simulate;
         }
+        mod principals;
     }
     mod well_known;
 }
