@@ -11,7 +11,9 @@ use utoipa::openapi::{OneOf, Ref, RefOr, Schema};
 
 use super::caller::Authenticated;
 use super::error::{ApiError, ProblemBody};
-use super::{authzen, decide, decisions, health, metadata, metrics, simulate};
+use super::{
+    assignments, authzen, decide, decisions, elevations, health, metadata, metrics, roles, simulate,
+};
 use crate::app::App;
 use crate::caller::Right;
 
@@ -27,6 +29,23 @@ use crate::caller::Right;
         simulate::simulate_policies,
         decisions::list_decisions,
         decisions::read_decision,
+        roles::list_roles,
+        roles::create_role,
+        roles::read_role,
+        roles::put_role,
+        roles::delete_role,
+        assignments::list_assignments,
+        assignments::create_assignment,
+        assignments::read_assignment,
+        assignments::revoke_assignment,
+        assignments::approve_assignment,
+        assignments::deny_assignment,
+        elevations::list_elevations,
+        elevations::create_elevation,
+        elevations::read_elevation,
+        elevations::approve_elevation,
+        elevations::deny_elevation,
+        elevations::end_elevation,
         health::read_health,
         health::read_readiness,
         metrics::read_metrics,
