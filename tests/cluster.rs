@@ -1,5 +1,8 @@
 //! Several servers on one PostgreSQL and one Redis: what is changed at one holds at all.
 
+mod claims;
+mod revocations;
+
 use std::time::Duration;
 
 use portcullis_tests::{Cli, Client, Cluster, Server, eventually};

@@ -50,15 +50,20 @@ mod routes {
     mod openapi;
     mod readyz;
     mod v1 {
+        mod claims;
         mod decide;
         mod decisions;
+        mod elevations;
         mod policies {
             mod simulate;
         }
+        mod role_assignments;
+        mod roles;
     }
     mod well_known;
 }
 mod shutdown;
+mod team;
 mod tenants;
 mod tidy;
 mod tls;

@@ -14,6 +14,14 @@ mod duties;
 pub mod elevations;
 pub mod grant;
 pub mod roles;
+pub mod ending;
+pub mod entities;
+pub mod export;
+pub mod groups;
+pub mod import;
+pub mod principals;
+pub mod shown;
+pub mod tenancy;
 pub mod value;
 
 /// Why a change is refused.

@@ -19,12 +19,16 @@ use crate::metrics::Metrics;
 use crate::policy::{LoadError, Loaded, Snapshot, Sources};
 use crate::protect::{Key, Purpose, RootKey};
 use crate::random::{RandomError, Rng, new_id, uuid_v7};
+use crate::state::{Settings, State, StateError};
 use crate::store::{Store, StoreError};
 
 mod changing;
 mod events;
 mod reload;
 mod replica;
+mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use changing::{Actor, ChangeError, Changing, Done};
 pub use reload::ReloadStatus;
@@ -42,6 +46,10 @@ pub struct App {
     pub rng: Arc<dyn Rng>,
     /// Durable data.
     pub store: Store,
+    /// What is shared, fast and expiring.
+    pub state: State,
+    /// What this run of this node is called among others.
+    node: String,
     /// The decision log.
     pub log: DecisionLog,
     /// Who may ask.
@@ -86,6 +94,9 @@ pub enum StartError {
     /// The store can't be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The state can't be used.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// The decision log can't be used.
     #[error(transparent)]
     Log(#[from] AuditError),
@@ -110,9 +121,14 @@ impl App {
     ) -> Result<Arc<Self>, StartError> {
         let folder = config.data.folder.clone();
         let store = open_store(&config, root).await?;
+        let own_clock = Arc::clone(&clock);
         let shared_clock = SharedClock::over(clock);
         replica::set_clock(&store, &shared_clock).await?;
         let clock: Arc<dyn Clock> = Arc::clone(&shared_clock) as Arc<dyn Clock>;
+        // Redis has a clock of its own, which is what ours is set by.
+        let state_clock = if config.state.redis_url.is_some() { own_clock } else { Arc::clone(&clock) };
+        let state = open_state(&config, &store, state_clock, Arc::clone(&rng)).await?;
+        let node = new_id("nod_", clock.now(), &*rng)?;
         let options = log_options(&config);
         let keys = LogKeys::derive(root)?;
         let log = DecisionLog::open(options, keys, Arc::clone(&clock), &*rng, store.clone()).await?;
@@ -135,6 +151,8 @@ impl App {
             shared_clock,
             rng,
             store,
+            state,
+            node,
             log,
             callers,
             replica,
@@ -245,6 +263,21 @@ pub async fn open_store(config: &Config, root: &RootKey) -> Result<Store, StartE
     let fingerprint = hex::encode(root.derive(Purpose::Fingerprint).mac(b"database"));
     store.check_root_key(&fingerprint).await?;
     Ok(store)
+}
+
+/// Opens the state's home.
+///
+/// # Errors
+/// When its URL can't be used.
+pub async fn open_state(
+    config: &Config,
+    store: &Store,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+) -> Result<State, StartError> {
+    let state = &config.state;
+    let settings = Settings { redis_url: state.redis_url.as_ref(), key_prefix: &state.key_prefix };
+    Ok(State::open(&settings, store, clock, rng).await?)
 }
 
 /// Makes the data folder, for its owner alone.

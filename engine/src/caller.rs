@@ -149,6 +149,12 @@ impl Callers {
         self.table.load().get(&hash).cloned()
     }
 
+    /// One of them.
+    #[cfg(test)]
+    pub fn any(&self) -> Option<Arc<Caller>> {
+        self.table.load().values().next().cloned()
+    }
+
     /// The live caller with this id, of whichever tenant.
     pub fn with_id(&self, id: &str) -> Option<Arc<Caller>> {
         self.table.load().values().find(|caller| caller.id == id).cloned()

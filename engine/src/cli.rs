@@ -9,13 +9,17 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::app::open_state;
 use crate::clock::SystemClock;
 use crate::config::{Config, ConfigError};
 use crate::protect::RootKey;
 use crate::random::SystemRng;
+use crate::state::stream::Announcement;
+use crate::store::Store;
 
 mod audit;
 mod decide;
+mod entity;
 mod init;
 mod key;
 mod policy;
@@ -49,6 +53,11 @@ enum Command {
     Audit {
         #[command(subcommand)]
         command: audit::AuditCommand,
+    },
+    /// Import and export entities.
+    Entity {
+        #[command(subcommand)]
+        command: entity::EntityCommand,
     },
     /// Decide one request without a server.
     Decide(decide::DecideArgs),
@@ -93,6 +102,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Policy { command } => policy::run(&command),
         Command::Key { command } => key::run(&command),
         Command::Audit { command } => audit::run(&command),
+        Command::Entity { command } => entity::run(&command),
         Command::Decide(args) => decide::decide(&args),
     };
     done.unwrap_or_else(|failure| {
@@ -127,4 +137,23 @@ fn root_key(config: &Config) -> Result<RootKey, Failure> {
 /// Runs a short task that needs the runtime.
 fn block_on<T>(task: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(task)
+}
+
+/// Tells the nodes that share a state how far the store is, after a change beside them.
+async fn announce(config: &Config, store: &Store) -> Result<(), Failure> {
+    let (clock, rng) = system();
+    // Where nothing is shared, there is nobody to tell.
+    if config.state.redis_url.is_none() {
+        return Ok(());
+    }
+    let state = open_state(config, store, clock, rng).await?;
+    let sequence = store.sequence().await?;
+    let told = state.publish(Announcement { node: "command line", sequence }).await;
+    told.map_err(|error| {
+        format!(
+            "the change is made, but not announced ({error}): nodes honour it once they compare with the database; run \
+             the command again to announce it"
+        )
+        .into()
+    })
 }

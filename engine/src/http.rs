@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use crate::app::App;
 
@@ -17,14 +17,18 @@ mod authzen;
 mod batch;
 mod body;
 mod caller;
+mod claims;
 mod cursor;
 mod decide;
 mod decisions;
 mod drain;
 mod elevations;
+mod entities;
 mod error;
+mod groups;
 mod health;
 pub mod listen;
+mod listing;
 mod management;
 mod metadata;
 mod metrics;
@@ -32,6 +36,7 @@ mod openapi;
 mod parties;
 mod posted;
 mod roles;
+mod principals;
 mod simulate;
 mod tls;
 
@@ -47,6 +52,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/packs/{pack}/.well-known/authzen-configuration", get(metadata::of_pack))
         .route("/v1/decide", post(decide::decide))
         .route("/v1/policies/simulate", post(simulate::simulate_policies))
+        .route("/v1/claims", post(claims::claim_key))
         .route("/v1/decisions", get(decisions::list_decisions))
         .route("/v1/decisions/{id}", get(decisions::read_decision))
         .route("/v1/roles", get(roles::list_roles).post(roles::create_role))
@@ -66,6 +72,32 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/v1/elevations/{id}/approve", post(elevations::approve_elevation))
         .route("/v1/elevations/{id}/deny", post(elevations::deny_elevation))
         .route("/v1/elevations/{id}/end", post(elevations::end_elevation))
+        .route("/v1/principals", get(principals::list::list_principals).post(principals::create_principal))
+        .route(
+            "/v1/principals/{id}",
+            get(principals::read_principal)
+                .put(principals::replace_principal)
+                .delete(principals::delete_principal),
+        )
+        .route("/v1/principals/{id}/lock", post(principals::status::lock_principal))
+        .route("/v1/principals/{id}/unlock", post(principals::status::unlock_principal))
+        .route("/v1/principals/{id}/disable", post(principals::status::disable_principal))
+        .route("/v1/principals/{id}/enable", post(principals::status::enable_principal))
+        .route("/v1/groups", get(groups::list_groups).post(groups::create_group))
+        .route(
+            "/v1/groups/{id}",
+            get(groups::read_group).put(groups::replace_group).delete(groups::delete_group),
+        )
+        .route(
+            "/v1/groups/{id}/members",
+            get(groups::members::list_members).post(groups::members::add_member),
+        )
+        .route("/v1/groups/{id}/members/{type}/{member_id}", delete(groups::members::remove_member))
+        .route("/v1/entities", get(entities::list_entities).post(entities::create_entity))
+        .route(
+            "/v1/entities/{type}/{id}",
+            get(entities::read_entity).put(entities::replace_entity).delete(entities::delete_entity),
+        )
         .route("/healthz", get(health::read_health))
         .route("/readyz", get(health::read_readiness))
         .route("/metrics", get(metrics::read_metrics))

@@ -20,4 +20,5 @@ pub mod protect;
 pub mod question;
 pub mod random;
 pub mod record;
+pub mod state;
 pub mod store;

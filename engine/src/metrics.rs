@@ -28,6 +28,9 @@ pub struct Metrics {
     log: LogGauges,
     packs: Gauge,
     policies: Gauge,
+    knowledge_age: Gauge,
+    clock_offset: Gauge,
+    unannounced: Counter,
 }
 
 struct LogGauges {
@@ -49,7 +52,8 @@ impl std::fmt::Debug for Metrics {
 }
 
 /// The statuses that have a counter of their own; others share their class's.
-const STATUSES: [u16; 16] = [200, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 431, 500, 503, 0];
+const STATUSES: [u16; 20] =
+    [200, 201, 304, 400, 401, 403, 404, 405, 408, 409, 412, 413, 415, 422, 428, 429, 431, 500, 503, 0];
 
 impl Default for Metrics {
     fn default() -> Self {
@@ -116,8 +120,30 @@ impl Metrics {
             log,
             packs: gauge("portcullis_packs", "packs that are served"),
             policies: gauge("portcullis_policies", "policies that are served"),
+            knowledge_age: gauge("portcullis_store_age_seconds", "how old what is known of the store may be"),
+            clock_offset: gauge(
+                "portcullis_clock_offset_seconds",
+                "how far this clock is behind the shared one",
+            ),
+            unannounced: counter(
+                "portcullis_unannounced_total",
+                "changes that the stream did not take at once",
+                &[],
+            ),
             handle: recorder.handle(),
         }
+    }
+
+    /// How old what is known may be, and how far the clock is behind.
+    pub fn knows(&self, age: std::time::Duration, offset_us: i64) {
+        self.knowledge_age.set(age.as_secs_f64());
+        // Whole milliseconds are exact in a float.
+        self.clock_offset.set(f64::from(i32::try_from(offset_us / 1_000).unwrap_or(i32::MAX)) / 1_000.0);
+    }
+
+    /// A change could not be announced at once.
+    pub fn unannounced(&self) {
+        self.unannounced.increment(1);
     }
 
     /// One decision was answered.

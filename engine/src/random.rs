@@ -24,7 +24,7 @@ pub trait Rng: Send + Sync + std::fmt::Debug {
 }
 
 /// The operating system gave no randomness.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the operating system gave no randomness")]
 pub struct RandomError;
 

@@ -1,15 +1,12 @@
 //! Talking to a server's databases behind its back: to play a newer or a damaged one, or to see what is in them.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::Path;
-use std::time::Duration;
 
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 
-use crate::home::{address_of, home_of};
+use crate::home::home_of;
 
 /// Executes one statement on the database of the server with this data folder, wherever it is.
 ///
@@ -53,22 +50,4 @@ pub(crate) fn rows_of_postgres(url: &str, schema: &str) -> Result<String, sqlx::
 fn block_on<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(work)
-}
-
-/// Sends commands to a Redis, one a line, as a person would type them, and gives all its answers as they are on the
-/// wire (RESP 2).
-///
-/// # Errors
-/// When it can't be reached or does not answer in ten seconds.
-pub fn ask_redis(url: &str, commands: &[&str]) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(address_of(url))?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    let secrets = url.split_once("://:").and_then(|(_, rest)| rest.split_once('@'));
-    let log_in = secrets.map(|(password, _)| format!("AUTH {password}\r\n")).unwrap_or_default();
-    stream.write_all(format!("{log_in}{}\r\nQUIT\r\n", commands.join("\r\n")).as_bytes())?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    let answer = String::from_utf8_lossy(&answer);
-    let answer = answer.strip_prefix("+OK\r\n").filter(|_| secrets.is_some()).unwrap_or(&answer);
-    Ok(answer.strip_suffix("+OK\r\n").unwrap_or(answer).to_owned())
 }

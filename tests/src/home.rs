@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::database::{ask_redis, execute_on_postgres, rows_of_postgres};
+use crate::database::{execute_on_postgres, rows_of_postgres};
 use crate::link::Link;
 use crate::switch;
 
@@ -110,7 +110,8 @@ impl Home {
         // Uncompressed, so that what is in it can be found.
         let commands =
             ["CONFIG SET rdbcompression no", &format!("EVAL \"{ALL_KEYS}\" 0 \"{}*\"", self.schema.name)];
-        let keys = ask_redis(&self.redis, &commands).unwrap_or_else(|error| panic!("{error}"));
+        let keys =
+            xtask::databases::ask_redis(&self.redis, &commands).unwrap_or_else(|error| panic!("{error}"));
         format!("{rows}{keys}")
     }
 

@@ -7,12 +7,14 @@
 mod account;
 mod postgres;
 mod redis;
+mod redis_cluster;
 mod service;
 
 use std::path::PathBuf;
 
 pub use postgres::Postgres;
-pub use redis::{Kept, Redis};
+pub use redis::{Kept, Redis, ask_redis};
+pub use redis_cluster::RedisCluster;
 
 use crate::failure::Failure;
 use crate::surroundings;
@@ -22,6 +24,9 @@ pub const POSTGRES_VARIABLE: &str = "PORTCULLIS_TEST_POSTGRES";
 
 /// The variable that names the run's Redis to the tests: its URL.
 pub const REDIS_VARIABLE: &str = "PORTCULLIS_TEST_REDIS";
+
+/// The variable that names the run's Redis Cluster to the tests: its URL, `redis+cluster://`.
+pub const REDIS_CLUSTER_VARIABLE: &str = "PORTCULLIS_TEST_REDIS_CLUSTER";
 
 /// The folder of PostgreSQL's server programs: the path's, else the newest of the system's packages, else what
 /// `pg_config` says. They must be of one version, so both have to be there.

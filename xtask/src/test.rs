@@ -12,7 +12,7 @@ use std::process::Command;
 
 use crate::failure::{Failure, Outcome};
 use crate::{databases, process, programs, surroundings};
-use databases::{Kept, Postgres, Redis};
+use databases::{Kept, Postgres, Redis, RedisCluster};
 use tally::Tally;
 
 /// Runs every test of the workspace; arguments go to the test programs.
@@ -35,13 +35,14 @@ pub(crate) fn run_with(arguments: &[String], environment: &[(&str, &str)]) -> Ou
         pass_on(&mut tests, arguments, skipped);
         tests
     };
-    let mut outcome = relay(command(&[], databases.skipped()), std::io::stdout(), |line| {
-        tally.line(line, homes::of_first_run)
-    });
-    if outcome.is_ok() && databases.are_complete() {
+    let first = command(&[], databases.skipped());
+    let mut outcome = relay(first, std::io::stdout(), |line| tally.line(line, homes::of_first_run));
+    // Also when the first run failed: it is built, and what fails on one pair of homes says little of the other.
+    if databases.are_complete() {
         let mut again = command(&["--test", "portcullis-tests"], homes::NOT_AGAIN);
         again.env(homes::VARIABLE, homes::POSTGRES_AND_REDIS);
-        outcome = relay(again, std::io::stdout(), |line| tally.line(line, homes::of_second_run));
+        let second = relay(again, std::io::stdout(), |line| tally.line(line, homes::of_second_run));
+        outcome = outcome.and(second);
     }
     print!("{}", tally.text());
     outcome
@@ -70,13 +71,21 @@ pub(crate) fn prepared(arguments: &[&str]) -> Result<Command, Failure> {
 struct Databases {
     postgres: Option<Postgres>,
     redis: Option<Redis>,
+    redis_cluster: Option<RedisCluster>,
 }
 
 impl Databases {
     fn start() -> Result<Self, Failure> {
-        let postgres = databases::find_postgres().map(|_| Postgres::start()).transpose()?;
-        let redis = databases::find_redis().map(|_| Redis::start(Kept::Nothing)).transpose()?;
-        Ok(Self { postgres, redis })
+        let has_redis = databases::find_redis().is_some();
+        // At the same time, since each of them mostly waits.
+        std::thread::scope(|scope| {
+            let postgres = scope.spawn(|| databases::find_postgres().map(|_| Postgres::start()).transpose());
+            let redis_cluster = scope.spawn(|| has_redis.then(RedisCluster::start).transpose());
+            let redis = has_redis.then(|| Redis::start(Kept::Nothing)).transpose()?;
+            let ended = |_| Failure::Failed("the start of a database panicked".into());
+            let postgres = postgres.join().map_err(ended)??;
+            Ok(Self { postgres, redis, redis_cluster: redis_cluster.join().map_err(ended)?? })
+        })
     }
 
     fn are_complete(&self) -> bool {
@@ -88,6 +97,7 @@ impl Databases {
         let urls = [
             (databases::POSTGRES_VARIABLE, self.postgres.as_ref().map(Postgres::url)),
             (databases::REDIS_VARIABLE, self.redis.as_ref().map(Redis::url)),
+            (databases::REDIS_CLUSTER_VARIABLE, self.redis_cluster.as_ref().map(RedisCluster::url)),
         ];
         for (name, url) in urls {
             match url {
@@ -167,12 +177,12 @@ mod tests {
 
     #[test]
     fn without_a_database_its_tests_are_skipped() {
-        let none = Databases { postgres: None, redis: None };
+        let none = Databases { postgres: None, redis: None, redis_cluster: None };
         assert!(!none.are_complete());
         assert_eq!(none.skipped(), ["on_postgres", "on_redis", "cluster::"]);
         let mut command = Command::new("cargo");
         none.name_to(&mut command);
         let unset: Vec<_> = command.get_envs().filter(|(_, value)| value.is_none()).collect();
-        assert_eq!(unset.len(), 3);
+        assert_eq!(unset.len(), 4);
     }
 }

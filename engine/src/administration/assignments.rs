@@ -147,7 +147,7 @@ fn check(by: By<'_>, ground: &Ground, role: &KnownRole, row: &AssignmentRow) -> 
         check_held(by, ground, role, row)?;
     }
     if let Some(delegator) = &row.delegated_by {
-        let holds = *delegator != row.subject && duties::holds(ground, delegator, row);
+        let holds = *delegator != row.subject && duties::has_what(ground, delegator, row, true);
         if !holds {
             let (delegator, role) = (delegator.1.clone(), role.id().to_owned());
             return Err(AdminError::WiderThanDelegated { delegator, role });
@@ -194,7 +194,7 @@ fn check_held(by: By<'_>, ground: &Ground, role: &KnownRole, row: &AssignmentRow
     }
     let manages = caller.rights.iter().any(|right| right == Right::Manage.name());
     let named = ground.named("principal", &Party::caller(&caller.id), &[CALLER])?;
-    if manages || duties::holds(ground, &named, row) { Ok(()) } else { Err(not_held()) }
+    if manages || duties::has_what(ground, &named, row, false) { Ok(()) } else { Err(not_held()) }
 }
 
 /// What the management pack is told of giving one of its roles.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::grant::{Ground, Party, uid_of};
+use super::tenancy::Tenancy;
 use super::{AdminError, assignments, check_id, duties, type_of, value};
 use crate::app::Changing;
 use crate::entity::{Kind, Named, RoleSettings};
@@ -66,9 +67,7 @@ pub async fn put(
 ) -> Result<EntityRow, AdminError> {
     let type_name = type_of(&ground.pack, Kind::Role.name())?;
     let parents = check_spec(ground, (&type_name, id), &spec)?;
-    if let Some(cycle) = duties::role_cycle(ground, id, &parents) {
-        return Err(AdminError::RoleCycle(cycle));
-    }
+    check_circle(ground, (&type_name, id), &parents)?;
     let unchecked = value::Unchecked {
         type_name: &type_name,
         id,
@@ -94,8 +93,20 @@ pub async fn put(
         version: changing.sequence(),
     };
     changing.put_entity(row.clone()).await?;
-    duties::check_all(ground, &changing.data_after())?;
+    duties::check_roles(ground, &changing.data_after())?;
     Ok(row)
+}
+
+/// Whether a role would not inherit itself.
+fn check_circle(
+    ground: &Ground,
+    (type_name, id): (&str, &str),
+    parents: &[Named],
+) -> Result<(), AdminError> {
+    let Some(uid) = uid_of(&(type_name.to_owned(), id.to_owned())) else { return Ok(()) };
+    let parents: Vec<_> = parents.iter().filter_map(uid_of).collect();
+    let at = Tenancy { snapshot: &ground.snapshot, tenant: &ground.tenant, pack: &ground.pack };
+    at.cycle(&uid, &parents).map_or(Ok(()), |way| Err(AdminError::RoleCycle(way)))
 }
 
 /// What a role names; gives its parents.

@@ -103,11 +103,6 @@ impl App {
         self.tell_nodes(sequence).await?;
         Ok(sequence)
     }
-
-    async fn tell_nodes(&self, sequence: u64) -> Result<(), ChangeError> {
-        let _ = sequence;
-        Ok(())
-    }
 }
 
 impl Changing<'_> {

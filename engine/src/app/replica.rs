@@ -151,13 +151,28 @@ impl App {
         if !is_well_formed(presented) {
             return Ok(None);
         }
-        let age = self.clock.monotonic().saturating_sub(self.replica.fresh_at());
+        let age = self.knowledge_age();
         let mut found = self.callers.find(presented);
         if age > FRESH || found.is_none() {
             self.refresh().await?;
             found = self.callers.find(presented);
         }
         Ok(found.filter(|caller| caller.is_live(self.clock.now())))
+    }
+
+    /// How old what this node knows may be.
+    pub fn knowledge_age(&self) -> Duration {
+        self.clock.monotonic().saturating_sub(self.replica.fresh_at())
+    }
+
+    /// How far this machine's clock is behind the shared one, in microseconds.
+    pub fn clock_offset_us(&self) -> i64 {
+        self.shared_clock.offset_us()
+    }
+
+    /// Whether a decision could be made now: what is known is fresh, or becomes so.
+    pub async fn is_fresh(&self) -> bool {
+        self.knowledge_age() <= FRESH || self.refresh().await.is_ok()
     }
 
     /// Takes over what the store holds; gives its sequence number.

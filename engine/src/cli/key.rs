@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use secrecy::ExposeSecret;
 
 use super::serve::DEV_NAME;
-use super::{Failure, Place, block_on, print, root_key, system};
+use super::{Failure, Place, announce, block_on, print, root_key, system};
 use crate::administration::assignments::ACTIVE;
 use crate::administration::grant::CALLER;
 use crate::administration::{roles, type_of};
@@ -108,6 +108,8 @@ fn create_key(args: &CreateArgs) -> Result<ExitCode, Failure> {
             writing.put_assignment(&role.to_row(id, &row)).await?;
         }
         writing.commit(&change).await?;
+        // A node that is not told asks the store when it meets a key that it does not know.
+        announce(&config, &store).await.ok();
         store.close().await;
         Ok(())
     })?;
@@ -295,6 +297,7 @@ fn revoke_key(args: &RevokeArgs) -> Result<ExitCode, Failure> {
     let revoked = block_on(async {
         let store = open_store(&config, &root).await?;
         let revoked = store.revoke_caller(&args.tenant, &args.id, now, &change).await?;
+        announce(&config, &store).await?;
         store.close().await;
         Ok(revoked)
     })?;

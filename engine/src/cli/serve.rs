@@ -145,6 +145,9 @@ async fn run(config: Config, dev: bool) -> Result<(), Failure> {
     listener.serve(Arc::clone(&app), routes, shutdown).await;
     stop.send(true).ok();
     background.await.map_err(|_| "the decision log's background task ended in a defect")??;
+    if let Err(error) = app.state.close().await {
+        tracing::error!(%error, "the last second of limits and counts was not kept");
+    }
     app.store.close().await;
     Ok(())
 }
@@ -169,6 +172,9 @@ type Background = tokio::task::JoinHandle<Result<(), crate::audit::AuditError>>;
 /// Starts what runs beside requests. The decision log's part ends after the last request.
 fn spawn_background(app: &Arc<App>, mut stopped: tokio::sync::watch::Receiver<bool>) -> Background {
     tokio::spawn(Arc::clone(app).follow_store());
+    tokio::spawn(Arc::clone(app).follow_stream());
+    let state = app.state.clone();
+    tokio::spawn(async move { state.maintain().await });
     if app.config.policies.watch {
         tokio::spawn(Arc::clone(app).follow_policies());
     }
@@ -180,8 +186,11 @@ fn spawn_background(app: &Arc<App>, mut stopped: tokio::sync::watch::Receiver<bo
 
 /// Ends the key of an earlier `--dev`, and makes a new one for this.
 async fn renew_dev_caller(app: &App, root: &RootKey, dev: bool) -> Result<Option<String>, Failure> {
+    // Other nodes on the same database have one of their own.
+    let name = format!("{DEV_NAME} {}", app.log.node());
     for earlier in app.store.callers_of(DEFAULT_TENANT).await? {
-        if earlier.name == DEV_NAME && earlier.revoked_at.is_none() {
+        let is_own = earlier.name == name || (earlier.name == DEV_NAME && !app.store.is_shared());
+        if is_own && earlier.revoked_at.is_none() {
             let now = app.clock.now();
             app.store.revoke_caller(DEFAULT_TENANT, &earlier.id, now, &app.new_id("evt_", now)).await?;
         }
@@ -190,7 +199,7 @@ async fn renew_dev_caller(app: &App, root: &RootKey, dev: bool) -> Result<Option
     if dev {
         let new = NewCaller {
             tenant: DEFAULT_TENANT.into(),
-            name: DEV_NAME.into(),
+            name,
             packs: vec![EVERY.into()],
             default_pack: None,
             rights: Right::GIVEN.iter().map(|right| right.name().to_owned()).collect(),

@@ -1,6 +1,7 @@
 //! Our evaluation against Cedar's own authorizer, over generated policies, entities and requests.
 //!
-//! The index by action, the slice and the scope test must never change a decision, its policies or its errors.
+//! The index by action, the slice, the scope test and the home of entities must never change a decision, its policies or
+//! its errors.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -11,7 +12,8 @@ use cedar_policy_core::ast::Context as CoreContext;
 use proptest::prelude::*;
 
 use super::*;
-use crate::entity::Facts;
+use crate::clock::Timestamp;
+use crate::entity::{Data, EntityStore, EntityUpdate, Facts, Kind, RoleSettings, Status, Update};
 use crate::policy::compile;
 use crate::policy::files::SourceFile;
 
@@ -128,14 +130,52 @@ fn context() -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
+/// Where the entities of a world are, the actions apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Home {
+    Files,
+    Store,
+    /// Every other one in the files.
+    Both,
+}
+
+/// The part of the world that is in files, and the rest as the store has it.
+fn at_home(world: &serde_json::Value, home: Home) -> (serde_json::Value, Data) {
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let all = world.as_array().unwrap().iter().enumerate();
+    let (files, stored): (Vec<_>, Vec<_>) = all.partition(|(place, entity)| {
+        entity["uid"]["type"] == "Action" || home == Home::Files || (home == Home::Both && place % 2 == 0)
+    });
+    let json = |value: &serde_json::Value| if value.is_null() { "{}".to_owned() } else { value.to_string() };
+    let data = Data::default().apply(stored.into_iter().map(|(_, entity)| {
+        let parents = entity["parents"].as_array().unwrap().iter();
+        Update::Entity(EntityUpdate {
+            tenant: "default".into(),
+            pack: "world".into(),
+            entity_type: text(&entity["uid"]["type"]),
+            id: text(&entity["uid"]["id"]),
+            kind: Kind::Entity,
+            attributes: json(&entity["attrs"]),
+            tags: json(&entity["tags"]),
+            parents: parents.map(|parent| (text(&parent["type"]), text(&parent["id"]))).collect(),
+            status: Status::Active,
+            settings: RoleSettings::default(),
+            version: 1,
+        })
+    }));
+    (files.into_iter().map(|(_, entity)| entity.clone()).collect(), data)
+}
+
 fn ours(
     text: &str,
     entities: &serde_json::Value,
     request: &Request,
+    home: Home,
 ) -> (Verdict, BTreeSet<String>, BTreeSet<String>) {
     let file = |text: String| SourceFile { shown: "generated".into(), text };
     let policies = compile::parse_text(&file(text.to_owned())).unwrap();
-    let store = compile::parse_entities(Some(&file(entities.to_string())), None).unwrap();
+    let (files, data) = at_home(entities, home);
+    let store: EntityStore = compile::parse_entities(Some(&file(files.to_string())), None).unwrap();
     let rules = compile::prepare(policies, &store).unwrap();
     let core: &cedar_policy_core::ast::Request = request.as_ref();
     let Some(CoreContext::Value(record)) = core.context() else { panic!("the context is a value") };
@@ -150,7 +190,12 @@ fn ours(
         resource_left_out: Vec::new(),
         unreadable: false,
     };
-    let findings = evaluate(&rules, &Facts::of_files(&store).about(&question.resource), &question);
+    let facts = Facts {
+        data: data.pack("default", "world").map(Arc::as_ref),
+        now: Timestamp(0),
+        ..Facts::of_files(&store)
+    };
+    let findings = evaluate(&rules, &facts.about(&question.resource), &question);
     let combined = combine(&rules, &findings, OnPolicyError::Skip, &|_| true);
     let reasons = combined.reasons.iter().filter(|reason| matches!(reason, Reason::Policy(_)));
     let errors: Vec<usize> = findings.errors.iter().map(|(place, _)| *place).collect();
@@ -169,6 +214,7 @@ proptest! {
         principal in 0_usize..5,
         action in prop_oneof![Just("read"), Just("write"), Just("other")],
         resource in 0_usize..5,
+        home in prop_oneof![Just(Home::Files), Just(Home::Store), Just(Home::Both)],
     ) {
         let uid = |text: String| EntityUid::from_str(&text).unwrap();
         let context = Context::from_json_value(context, None).unwrap();
@@ -188,6 +234,7 @@ proptest! {
             let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
             error.policy_id().to_string()
         }).collect();
-        prop_assert_eq!(ours(&text, &world, &request), (verdict, reasons, errors), "{}", text);
+        let theirs = (verdict, reasons, errors);
+        prop_assert_eq!(ours(&text, &world, &request, home), theirs, "{:?} {}", home, text);
     }
 }

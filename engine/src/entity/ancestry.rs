@@ -68,12 +68,14 @@ pub struct Asked {
     pub place: Place<EntityUID>,
     /// What its entity is in, by parents alone.
     pub within: Rc<HashSet<EntityUID>>,
+    /// See [`Ancestry::by_files`].
+    pub by_files: bool,
 }
 
 impl Asked {
     /// Everywhere.
     pub fn tenant() -> Self {
-        Self { place: Place::Tenant, within: Rc::default() }
+        Self { place: Place::Tenant, within: Rc::default(), by_files: false }
     }
 
     /// Whether what counts at `place` counts here.
@@ -101,6 +103,8 @@ pub struct Ancestry<'a> {
     pub window: Window,
     /// Whether somebody's being active was part of it.
     pub delegated: bool,
+    /// Whether what the pack's own entities are in was part of it: the data does not know that others build on these.
+    pub by_files: bool,
     /// The targets of scopes that came in the way.
     pub targets: HashSet<EntityUID>,
 }
@@ -115,6 +119,7 @@ impl<'a> Ancestry<'a> {
             known: HashMap::new(),
             window: Window::ALL,
             delegated: false,
+            by_files: false,
             targets: HashSet::new(),
         }
     }
@@ -184,6 +189,7 @@ impl<'a> Ancestry<'a> {
         if let Some(entity) = self.facts.files.get(uid) {
             // The pack's own entities win; they carry all their ancestors.
             entity.ancestors().cloned().for_each(add);
+            self.by_files |= entity.ancestors().next().is_some();
             return Ok(());
         }
         let Some(row) = self.data.key(uid).and_then(|key| self.data.row(key)) else { return Ok(()) };
@@ -237,11 +243,11 @@ impl<'a> Ancestry<'a> {
         if let Some(known) = self.known.get(&key) {
             return Ok(Rc::clone(known));
         }
-        let within = match &key.1 {
-            Place::Tenant => HashSet::new(),
-            Place::Resource(target) | Place::Tree(target) => self.tree(target)?,
+        let within = match key.1.target() {
+            None => HashSet::new(),
+            Some(target) => self.tree(target)?,
         };
-        let asked = Asked { place: key.1.clone(), within: Rc::new(within) };
+        let asked = Asked { place: key.1.clone(), within: Rc::new(within), by_files: self.by_files };
         let reached = Rc::new(self.reach(delegator, &asked, chain)?);
         self.known.insert(key, Rc::clone(&reached));
         Ok(reached)

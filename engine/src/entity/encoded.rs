@@ -17,7 +17,9 @@ use smol_str::SmolStr;
 
 use super::bytes::{Reader, put_number, put_text};
 use super::types::{Types, Unreadable};
-use crate::decision::value::Record;
+
+/// Names and values, each name once.
+pub type Members = Vec<(SmolStr, Value)>;
 
 const END: u8 = 0;
 const FALSE: u8 = 1;
@@ -35,7 +37,7 @@ const EXTENSION: u8 = 8;
 /// When it is no object of Cedar's entity form. What was added then is of no use.
 pub fn put_object(out: &mut Vec<u8>, json: &str, types: &mut Arc<Types>) -> Result<(), Unreadable> {
     // Most have none.
-    if json == "{}" || json.is_empty() {
+    if json == "{}" {
         out.push(END);
         return Ok(());
     }
@@ -46,7 +48,7 @@ pub fn put_object(out: &mut Vec<u8>, json: &str, types: &mut Arc<Types>) -> Resu
     deserializer.end().map_err(|_| Unreadable)?;
     // That extension values are values is found out now and not when a question needs them.
     let mut reader = Reader(out.get(start..).unwrap_or_default());
-    read_record(&mut reader, types).map(drop)
+    read_members(&mut reader, types).map(drop)
 }
 
 /// Writes one value; `whole` is the object that holds all attributes, which is no escape.
@@ -224,14 +226,14 @@ impl<'de> Visitor<'de> for ExtensionEscape<'_> {
 ///
 /// # Errors
 /// When the bytes are not what [`put_object`] writes, or name a type that Cedar can't say.
-pub fn read_record(reader: &mut Reader<'_>, types: &Types) -> Result<Record, Unreadable> {
-    let mut record = BTreeMap::new();
+pub fn read_members(reader: &mut Reader<'_>, types: &Types) -> Result<Members, Unreadable> {
+    let mut members = Vec::new();
     while reader.byte().ok_or(Unreadable)? != END {
         let name = SmolStr::new(reader.text().ok_or(Unreadable)?);
         let tag = reader.byte().ok_or(Unreadable)?;
-        record.insert(name, read_value(tag, reader, types)?);
+        members.push((name, read_value(tag, reader, types)?));
     }
-    Ok(record)
+    Ok(members)
 }
 
 fn read_value(tag: u8, reader: &mut Reader<'_>, types: &Types) -> Result<Value, Unreadable> {
@@ -249,7 +251,10 @@ fn read_value(tag: u8, reader: &mut Reader<'_>, types: &Types) -> Result<Value, 
             literal(Literal::EntityUID(Arc::new(uid)))
         }
         SET => Value::set(read_list(reader, types)?, None),
-        RECORD => Value { value: ValueKind::Record(Arc::new(read_record(reader, types)?)), loc: None },
+        RECORD => {
+            let record: BTreeMap<_, _> = read_members(reader, types)?.into_iter().collect();
+            Value { value: ValueKind::Record(Arc::new(record)), loc: None }
+        }
         EXTENSION => {
             let function = reader.text().ok_or(Unreadable)?;
             call(function, read_list(reader, types)?)?

@@ -68,6 +68,12 @@ impl Inactive {
         self.marks(kind, id).iter().map(|mark| mark.status).max().unwrap_or_default()
     }
 
+    /// Kind, id and status of each, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (Kind, &str, Status)> {
+        let status = |entry: &Entry| entry.marks.iter().map(|mark| mark.status).max().unwrap_or_default();
+        self.entries.iter().map(move |entry| (entry.kind, &*entry.id, status(entry)))
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.entries.len()

@@ -11,7 +11,7 @@ use super::view::Known;
 
 /// How many bytes of entities are remembered, about.
 const BYTES: usize = 64 << 20;
-const SHARDS: usize = 16;
+const SHARDS: usize = 8;
 
 /// What is remembered.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl Memory {
 
     fn shard(&self, place: u64) -> Option<&Mutex<Shard>> {
         // The map within takes the lower bits.
-        self.shards.get(usize::try_from(place >> 60).unwrap_or(0) % SHARDS)
+        self.shards.get(usize::try_from(place >> 56).unwrap_or(0) % SHARDS)
     }
 
     /// The bytes that are held now, about.

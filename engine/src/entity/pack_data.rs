@@ -84,6 +84,12 @@ impl PackData {
         self.rows.get(hash(&self.hasher, key), |row| row.key() == key)
     }
 
+    /// The entities of this kind with this id, whatever their types are called.
+    pub fn of_kind(&self, kind: Kind, id: &str) -> Vec<EntityUID> {
+        let is_one = |number: &u32| self.row((*number, id)).is_some_and(|row| row.kind() == kind);
+        self.types.numbers().filter(is_one).filter_map(|number| self.uid((number, id)).ok()).collect()
+    }
+
     /// What somebody has been assigned, in force or not.
     pub fn assigned(&self, key: Key<'_>) -> Option<&Assigned> {
         let same = |held: &Assigned| held.first().is_some_and(|one| one.subject.key() == key);

@@ -6,10 +6,9 @@
 use std::sync::Arc;
 
 use super::bytes::{Reader, put_count, put_number, put_text};
-use super::encoded::{put_object, read_record};
+use super::encoded::{Members, put_object, read_members};
 use super::types::{Types, Unreadable};
 use super::update::{EntityUpdate, Kind, RoleSettings, Status};
-use crate::decision::value::Record;
 
 /// An entity of the store.
 #[derive(Clone, Debug)]
@@ -77,7 +76,8 @@ impl Row {
 
     fn head(&self) -> Option<Head<'_>> {
         let mut reader = Reader(&self.0);
-        (reader.index()?, reader.text()?);
+        reader.index()?;
+        reader.text()?;
         let kind = reader.byte()?;
         Some(Head { kind, version: reader.number()?, settings: reader.text()?, rest: reader })
     }
@@ -127,19 +127,29 @@ impl Row {
         (0..count).map_while(move |_| rest.index().zip(rest.text()))
     }
 
+    /// What stands behind the parents.
+    fn after_parents(&self) -> Option<Reader<'_>> {
+        let mut rest = self.head().filter(|head| head.kind & BROKEN == 0)?.rest;
+        let count = rest.count()?;
+        for _ in 0..count {
+            rest.index().zip(rest.text())?;
+        }
+        Some(rest)
+    }
+
+    /// How many bytes attributes and tags have.
+    pub fn value_bytes(&self) -> usize {
+        self.after_parents().map_or(0, |rest| rest.0.len())
+    }
+
     /// Attributes and tags.
     ///
     /// # Errors
     /// When they were not of Cedar's entity form.
-    pub fn values(&self, types: &Types) -> Result<(Record, Record), Unreadable> {
-        let head = self.head().filter(|head| head.kind & BROKEN == 0).ok_or(Unreadable)?;
-        let mut rest = head.rest;
-        let count = rest.count().ok_or(Unreadable)?;
-        for _ in 0..count {
-            rest.index().zip(rest.text()).ok_or(Unreadable)?;
-        }
-        let attributes = read_record(&mut rest, types)?;
-        Ok((attributes, read_record(&mut rest, types)?))
+    pub fn values(&self, types: &Types) -> Result<(Members, Members), Unreadable> {
+        let mut rest = self.after_parents().ok_or(Unreadable)?;
+        let attributes = read_members(&mut rest, types)?;
+        Ok((attributes, read_members(&mut rest, types)?))
     }
 
     /// Whether it is the very same row, not merely one like it.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// How many items a leaf holds before it becomes a branch.
 const LEAF: usize = 64;
 /// A branch has a child for each value of this many bits.
-const BITS: u32 = 4;
+const BITS: u32 = 5;
 const CHILDREN: usize = 1 << BITS;
 
 /// A persistent set.

@@ -43,6 +43,16 @@ impl Types {
         self.by_type.get(entity_type).copied()
     }
 
+    /// The numbers of all of them.
+    pub fn numbers(&self) -> impl Iterator<Item = u32> {
+        (0..self.all.len()).filter_map(|place| u32::try_from(place).ok())
+    }
+
+    /// The number of the type with this name, if anything was named with it.
+    pub fn named(&self, name: &str) -> Option<u32> {
+        self.by_name.get(name).copied()
+    }
+
     /// The entity of this type and id.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use std::cell::{Cell, OnceCell};
 use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cedar_policy_core::ast::{Entity, EntityType, EntityUID, PartialValue, Value};
 use smol_str::SmolStr;
@@ -98,15 +99,19 @@ pub struct View<'a> {
 pub struct Known {
     origin: u64,
     files: u64,
-    hierarchy: u64,
-    inactive: Option<u64>,
-    row: Option<Row>,
-    assigned: Option<Assigned>,
-    about: Option<(EntityUID, Option<Row>)>,
+    /// The data by which it was last seen to stand.
+    seen_by: AtomicU64,
+    entity: Arc<Entity>,
     window: Window,
+    inactive: Option<u64>,
     /// Where else scopes might make it another.
     targets: HashSet<EntityUID>,
-    entity: Arc<Entity>,
+    about: Option<Box<(EntityUID, Option<Row>)>>,
+    hierarchy: u64,
+    /// Whether the hierarchy's number does not tell of every change that matters.
+    by_files: bool,
+    row: Option<Row>,
+    assigned: Option<Assigned>,
     /// What it takes, about.
     pub bytes: usize,
 }
@@ -114,7 +119,6 @@ pub struct Known {
 /// What the data has of an entity.
 #[derive(Clone, Copy)]
 struct Found<'a> {
-    data: &'a PackData,
     /// The pack's own, which wins over the row.
     own: Option<&'a Arc<Entity>>,
     row: Option<&'a Row>,
@@ -137,23 +141,17 @@ impl<'a> View<'a> {
     /// # Errors
     /// When the data can't be read, or is too much: there is nothing to judge by then.
     pub fn get(&self, uid: &EntityUID) -> Result<Option<Arc<Entity>>, Unreadable> {
-        let own = self.facts.files.get(uid);
         // What an action is in was settled with the policies.
         let Some(data) = self.facts.data.filter(|_| !uid.entity_type().is_action()) else {
-            return Ok(own.cloned());
+            return Ok(self.facts.files.get(uid).cloned());
         };
-        let key = data.key(uid);
-        let row = key.filter(|_| own.is_none()).and_then(|key| data.row(key));
-        let assigned = key.and_then(|key| data.assigned(key));
-        let alone = own.is_none_or(|entity| entity.ancestors().next().is_none());
-        if row.is_none() && assigned.is_none() && alone {
-            return Ok(own.cloned());
-        }
-        let found = Found { data, own, row, assigned };
-        let mut known = self.remembered(uid, found, None)?;
+        let Some(mut known) = self.remembered(data, uid, None)? else {
+            return Ok(self.facts.files.get(uid).cloned());
+        };
         self.note(known.window);
         if self.is_scoped(data, &known.targets)? {
-            known = self.remembered(uid, found, Some(self.asked(data)?))?;
+            let scoped = self.remembered(data, uid, Some(self.asked(data)?))?;
+            known = scoped.ok_or(Unreadable)?;
             self.note(known.window);
         }
         Ok(Some(Arc::clone(&known.entity)))
@@ -174,32 +172,61 @@ impl<'a> View<'a> {
 
     fn asked(&self, data: &PackData) -> Result<&Asked, Unreadable> {
         if self.asked.get().is_none() {
-            let within = Rc::new(Ancestry::new(self.facts, data).tree(self.resource)?);
-            self.asked.set(Asked { place: Place::Resource(self.resource.clone()), within }).ok();
+            let mut ancestry = Ancestry::new(self.facts, data);
+            let within = Rc::new(ancestry.tree(self.resource)?);
+            let place = Place::Resource(self.resource.clone());
+            self.asked.set(Asked { place, within, by_files: ancestry.by_files }).ok();
         }
         self.asked.get().ok_or(Unreadable)
     }
 
+    /// An entity of which the data says something, as far as `asked` goes.
     fn remembered(
         &self,
+        data: &PackData,
         uid: &EntityUID,
-        found: Found<'_>,
         asked: Option<&Asked>,
-    ) -> Result<Arc<Known>, Unreadable> {
-        let memory = &found.data.memory;
+    ) -> Result<Option<Arc<Known>>, Unreadable> {
         let resource = asked.map(|_| self.resource);
-        let place = memory.place((found.data.origin, self.facts.files.number(), uid, resource));
-        let stands = |known: &Arc<Known>| self.stands(known, uid, found, resource);
-        if let Some(known) = memory.get(place).filter(stands) {
-            return Ok(known);
+        let place = data.memory.place((data.origin, self.facts.files.number(), uid, resource));
+        let known = data.memory.get(place).filter(|known| self.may_stand(data, known, uid, resource));
+        if let Some(known) = &known
+            && known.seen_by.load(Ordering::Relaxed) == data.number
+        {
+            return Ok(Some(Arc::clone(known)));
         }
-        let known = Arc::new(self.find(uid, found, asked)?);
-        memory.put(place, Arc::clone(&known));
-        Ok(known)
+        let Some(found) = self.found(data, uid) else { return Ok(None) };
+        if let Some(known) = known.filter(|known| self.stands(data, known, found)) {
+            known.seen_by.store(data.number, Ordering::Relaxed);
+            return Ok(Some(known));
+        }
+        let known = Arc::new(self.find(data, uid, found, asked)?);
+        data.memory.put(place, Arc::clone(&known));
+        Ok(Some(known))
     }
 
-    /// Whether what is remembered is of this entity and still so.
-    fn stands(&self, known: &Known, uid: &EntityUID, found: Found<'_>, resource: Option<&EntityUID>) -> bool {
+    /// What there is to know of an entity; nothing when it is no more than the pack's own.
+    fn found<'d>(&'d self, data: &'d PackData, uid: &EntityUID) -> Option<Found<'d>> {
+        let own = self.facts.files.get(uid);
+        let key = data.key(uid);
+        let row = key.filter(|_| own.is_none()).and_then(|key| data.row(key));
+        let assigned = key.and_then(|key| data.assigned(key));
+        let alone = own.is_none_or(|entity| entity.ancestors().next().is_none());
+        (row.is_some() || assigned.is_some() || !alone).then_some(Found { own, row, assigned })
+    }
+
+    /// Whether what is remembered is of this entity, and of these files, and of now.
+    fn may_stand(&self, data: &PackData, known: &Known, uid: &EntityUID, about: Option<&EntityUID>) -> bool {
+        known.origin == data.origin
+            && known.files == self.facts.files.number()
+            && known.window.has(self.facts.now)
+            && known.inactive.is_none_or(|number| number == self.inactive_number())
+            && known.entity.uid() == uid
+            && known.about.as_ref().map(|about| &about.0) == about
+    }
+
+    /// Whether what may stand was found by what is still so.
+    fn stands(&self, data: &PackData, known: &Known, found: Found<'_>) -> bool {
         let same_row = |one: Option<&Row>, other: Option<&Row>| match (one, other) {
             (Some(one), Some(other)) => one.is(other),
             (one, other) => one.is_none() && other.is_none(),
@@ -208,22 +235,13 @@ impl<'a> View<'a> {
             (Some(one), Some(other)) => Arc::ptr_eq(one, other),
             (one, other) => one.is_none() && other.is_none(),
         };
-        let same_about = match (&known.about, resource) {
-            (None, None) => true,
-            (Some((about, row)), Some(asked)) => {
-                about == asked && same_row(row.as_ref(), self.row_of(found.data, asked))
-            }
-            _ => false,
-        };
-        known.entity.uid() == uid
-            && known.origin == found.data.origin
-            && known.files == self.facts.files.number()
-            && known.hierarchy == found.data.hierarchy
-            && known.inactive.is_none_or(|number| number == self.inactive_number())
+        let same_resource =
+            |about: &(EntityUID, Option<Row>)| same_row(about.1.as_ref(), self.row_of(data, &about.0));
+        !known.by_files
+            && known.hierarchy == data.hierarchy
             && same_row(known.row.as_ref(), found.row)
             && same_assigned
-            && same_about
-            && known.window.has(self.facts.now)
+            && known.about.as_deref().is_none_or(same_resource)
     }
 
     fn row_of<'d>(&self, data: &'d PackData, uid: &EntityUID) -> Option<&'d Row> {
@@ -234,31 +252,45 @@ impl<'a> View<'a> {
         self.facts.inactive.map_or(0, |inactive| inactive.number)
     }
 
-    fn find(&self, uid: &EntityUID, found: Found<'_>, asked: Option<&Asked>) -> Result<Known, Unreadable> {
-        let mut ancestry = Ancestry::new(self.facts, found.data);
+    fn find(
+        &self,
+        data: &PackData,
+        uid: &EntityUID,
+        found: Found<'_>,
+        asked: Option<&Asked>,
+    ) -> Result<Known, Unreadable> {
+        let mut ancestry = Ancestry::new(self.facts, data);
         let everywhere = Asked::tenant();
-        let reached = ancestry.reach(uid, asked.unwrap_or(&everywhere), LONGEST_CHAIN)?;
-        let about = asked.map(|_| (self.resource.clone(), self.row_of(found.data, self.resource).cloned()));
+        let asked_or_all = asked.unwrap_or(&everywhere);
+        let reached = ancestry.reach(uid, asked_or_all, LONGEST_CHAIN)?;
+        let resource_row = || self.row_of(data, self.resource).cloned();
         let ancestors = reached.len() + ancestry.targets.len();
-        let values = found.row.map_or(0, Row::resident_bytes);
+        let values = found.row.map_or(0, Row::value_bytes);
         Ok(Known {
-            origin: found.data.origin,
+            origin: data.origin,
             files: self.facts.files.number(),
-            hierarchy: found.data.hierarchy,
+            seen_by: AtomicU64::new(data.number),
+            hierarchy: data.hierarchy,
+            by_files: ancestry.by_files || asked_or_all.by_files,
             inactive: ancestry.delegated.then(|| self.inactive_number()),
             row: found.row.cloned(),
             assigned: found.assigned.cloned(),
-            about,
+            about: asked.map(|_| Box::new((self.resource.clone(), resource_row()))),
             window: ancestry.window,
             targets: ancestry.targets,
-            entity: entity(uid, found, reached)?,
+            entity: entity(data, uid, found, reached)?,
             // A Cedar entity is a tree and two tables; a value is some eight times its bytes, an id some 200 bytes.
             bytes: 2_000 + 8 * values + 200 * ancestors,
         })
     }
 }
 
-fn entity(uid: &EntityUID, found: Found<'_>, reached: HashSet<EntityUID>) -> Result<Arc<Entity>, Unreadable> {
+fn entity(
+    data: &PackData,
+    uid: &EntityUID,
+    found: Found<'_>,
+    reached: HashSet<EntityUID>,
+) -> Result<Arc<Entity>, Unreadable> {
     let none = HashSet::new;
     if let Some(own) = found.own {
         if own.ancestors().count() == reached.len() {
@@ -275,7 +307,7 @@ fn entity(uid: &EntityUID, found: Found<'_>, reached: HashSet<EntityUID>) -> Res
         )));
     }
     let (attributes, tags) = match found.row {
-        Some(row) => row.values(found.data.types())?,
+        Some(row) => row.values(data.types())?,
         None => Default::default(),
     };
     let known = |(name, value): (SmolStr, Value)| (name, PartialValue::Value(value));

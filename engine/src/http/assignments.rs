@@ -10,9 +10,10 @@ use axum::response::Response;
 
 use super::caller::Authenticated;
 use super::error::{ApiError, ProblemBody};
+use super::listing::{self, Place};
 use super::management::{Begun, Made, Operation, Precondition, show};
 use super::parties::{again, approver, pack_or_management, requester, sees};
-use super::posted::{self, Page};
+use super::posted;
 use super::roles::PackQuery;
 use crate::administration::AdminError;
 use crate::administration::approval::APPROVE_ROLE;
@@ -44,14 +45,16 @@ pub(super) async fn list_assignments(
 ) -> Result<Json<AssignmentsResponse>, ApiError> {
     let (parts, _) = request.into_parts();
     let who = Authenticated::of(&app, &parts).await?;
-    let query: AssignmentsQuery = posted::query(&parts)?;
+    let query: AssignmentsQuery = listing::query(&parts)?;
     let pack = pack_or_management(&app, &who, query.pack.as_deref());
     let name = pack.as_ref().ok().map(|pack| pack.name());
     let about = About { pack: name, target_type: Some(ASSIGNMENT), target_id: None, role: None };
     who.may_about(&app, Right::ReadRoleAssignments, &about).await?;
     let pack = pack?;
     let tenant = who.caller.tenant.as_str();
-    let page = Page::read(&app, (query.limit, query.cursor.as_deref()), query.parameters(tenant, &pack))?;
+    let parameters = query.parameters();
+    let parameters = [&[ASSIGNMENT, tenant, pack.name()][..], &parameters[..]].concat();
+    let place = Place::read(&app, (query.limit, query.cursor.as_deref()), &parameters)?;
     let (subject, role) = query.filters(&pack)?;
     let wanted = AssignmentPage {
         tenant_id: tenant,
@@ -59,14 +62,14 @@ pub(super) async fn list_assignments(
         subject: subject.as_ref().map(|(type_name, id)| (type_name.as_str(), id.as_str())),
         role: role.as_ref().map(|(type_name, id)| (type_name.as_str(), id.as_str())),
         status: query.status.map(AssignmentStatus::name),
-        after: &page.after,
-        limit: page.with_one_more(),
+        after: &place.after.1,
+        limit: i64::try_from(place.limit + 1).unwrap_or(i64::MAX),
     };
-    let mut rows = app.store.assignments(&wanted).await?;
-    let next = page.cut(&app, &mut rows, |row| &row.id);
+    let rows = app.store.assignments(&wanted).await?;
     let snapshot = app.snapshot();
-    let items = rows.into_iter().map(|row| AssignmentResponse::of_row(&snapshot, row)).collect();
-    Ok(Json(AssignmentsResponse { items, next }))
+    let shown = |row| AssignmentResponse::of_row(&snapshot, row);
+    let page = place.page(&app, rows, |row| (String::new(), row.id.clone()), shown);
+    Ok(Json(AssignmentsResponse { items: page.items, next: page.next }))
 }
 
 /// One role assignment.
@@ -84,7 +87,7 @@ pub(super) async fn read_assignment(
 ) -> Result<Response, ApiError> {
     let (parts, _) = request.into_parts();
     let who = Authenticated::of(&app, &parts).await?;
-    let id = posted::id(path)?;
+    let id = listing::path(path)?;
     let row = found(&app, &who, Right::ReadRoleAssignments, &id).await?;
     Ok(show(&parts.headers, row.version, AssignmentResponse::body(&app.snapshot(), row)))
 }
@@ -125,7 +128,7 @@ pub(super) async fn create_assignment(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let who = Authenticated::of(&app, &parts).await?;
-    let query: PackQuery = posted::query(&parts)?;
+    let query: PackQuery = listing::query(&parts)?;
     let pack = pack_or_management(&app, &who, query.pack.as_deref());
     let posted = posted::read::<AssignmentRequest>(&app, &parts, body).await;
     let by = By { app: &app, caller: &who.caller };
@@ -185,7 +188,7 @@ pub(super) async fn revoke_assignment(
 ) -> Result<Response, ApiError> {
     let (parts, _) = request.into_parts();
     let who = Authenticated::of(&app, &parts).await?;
-    let id = posted::id(path)?;
+    let id = listing::path(path)?;
     found(&app, &who, Right::RevokeRoles, &id).await?;
     let precondition = Precondition::read(&parts.headers)?;
     let mut operation = match Operation::begin(&app, &who, &parts, "").await? {
@@ -246,7 +249,7 @@ async fn decide_assignment(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let who = Authenticated::of(app, &parts).await?;
-    let id = posted::id(path)?;
+    let id = listing::path(path)?;
     let posted = posted::read_optional::<DecideRequest>(app, &parts, body).await;
     let row = found(app, &who, Right::AssignRoles, &id).await?;
     let asked = (row.pack.as_str(), APPROVE_ROLE, row.role.1.as_str());

@@ -32,6 +32,24 @@ impl JsonBody {
         parse(self.text())
     }
 
+    /// What the text says of a few members, whatever else is wrong with it: for the question who may, which comes before
+    /// the strict reading. Text that would say two things is refused then.
+    pub(super) fn peek<'a, T: Deserialize<'a> + Default>(&'a self) -> T {
+        serde_json::from_str(self.text()).unwrap_or_default()
+    }
+
+    /// Reads a request's body, or none: that is an empty object.
+    ///
+    /// # Errors
+    /// As for a body that there must be.
+    pub(super) async fn read_if_any(app: &App, parts: &Parts, body: Body) -> Result<Self, ApiError> {
+        use axum::body::HttpBody;
+        if body.is_end_stream() && !parts.headers.contains_key(header::CONTENT_TYPE) {
+            return Ok(Self(Bytes::from_static(b"{}")));
+        }
+        Self::read(app, parts, body).await
+    }
+
     /// Reads a request's body.
     ///
     /// # Errors

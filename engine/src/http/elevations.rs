@@ -11,9 +11,10 @@ use axum::response::Response;
 use super::assignments::DecideRequest;
 use super::caller::Authenticated;
 use super::error::{ApiError, ProblemBody};
+use super::listing::{self, Place};
 use super::management::{Begun, Made, Operation, choose_pack, show};
 use super::parties::{again, approver, ask_pack, requester, sees};
-use super::posted::{self, Page};
+use super::posted;
 use super::roles::PackQuery;
 use crate::administration::AdminError;
 use crate::administration::approval::{APPROVE_ELEVATION, BREAK_GLASS};
@@ -50,25 +51,26 @@ pub(super) async fn list_elevations(
 ) -> Result<Json<ElevationsResponse>, ApiError> {
     let (parts, _) = request.into_parts();
     let who = Authenticated::of(&app, &parts).await?;
-    let query: ElevationsQuery = posted::query(&parts)?;
+    let query: ElevationsQuery = listing::query(&parts)?;
     let pack = choose_pack(&app, &who, query.pack.as_deref());
     who.may_about(&app, Right::ReadElevations, &about(&pack)).await?;
     let pack = pack?;
     let tenant = who.caller.tenant.as_str();
-    let parameters = format!("{:?}", (ELEVATION, tenant, pack.name(), query.status));
-    let page = Page::read(&app, (query.limit, query.cursor.as_deref()), parameters)?;
+    let status = query.status.map(ElevationStatus::name);
+    let parameters = [ELEVATION, tenant, pack.name(), status.unwrap_or_default()];
+    let place = Place::read(&app, (query.limit, query.cursor.as_deref()), &parameters)?;
     let now = app.clock.now();
     let wanted = ElevationPage {
         tenant_id: tenant,
         pack: Some(pack.name()),
-        status: query.status.map(|status| (ElevationStatus::name(status), now)),
-        after: &page.after,
-        limit: page.with_one_more(),
+        status: status.map(|status| (status, now)),
+        after: &place.after.1,
+        limit: i64::try_from(place.limit + 1).unwrap_or(i64::MAX),
     };
-    let mut rows = app.store.elevations(&wanted).await?;
-    let next = page.cut(&app, &mut rows, |row| &row.id);
-    let items = rows.into_iter().map(|row| ElevationResponse::of_row(row, now)).collect();
-    Ok(Json(ElevationsResponse { items, next }))
+    let rows = app.store.elevations(&wanted).await?;
+    let shown = |row| ElevationResponse::of_row(row, now);
+    let page = place.page(&app, rows, |row| (String::new(), row.id.clone()), shown);
+    Ok(Json(ElevationsResponse { items: page.items, next: page.next }))
 }
 
 /// One elevation.
@@ -85,7 +87,7 @@ pub(super) async fn read_elevation(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (mut parts, _) = request.into_parts();
-    let id = posted::id(path);
+    let id = listing::path(path);
     let who = Authenticated::of(&app, &parts).await?;
     let row = found(&app, &who, Right::ReadElevations, &id?).await?;
     let (now, version) = (app.clock.now(), row.version);
@@ -124,7 +126,7 @@ pub(super) async fn create_elevation(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let who = Authenticated::of(&app, &parts).await?;
-    let query: PackQuery = posted::query(&parts)?;
+    let query: PackQuery = listing::query(&parts)?;
     let pack = choose_pack(&app, &who, query.pack.as_deref());
     let posted = posted::read::<ElevationRequest>(&app, &parts, body).await;
     let at_once = posted.said.as_ref().is_ok_and(|said| said.break_glass);
@@ -223,7 +225,7 @@ async fn decide_elevation(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let who = Authenticated::of(app, &parts).await?;
-    let id = posted::id(path)?;
+    let id = listing::path(path)?;
     let posted = posted::read_optional::<DecideRequest>(app, &parts, body).await;
     let row = found(app, &who, Right::DecideElevations, &id).await?;
     let asked = (row.pack.as_str(), APPROVE_ELEVATION, row.role.1.as_str());
@@ -261,7 +263,7 @@ pub(super) async fn end_elevation(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let who = Authenticated::of(&app, &parts).await?;
-    let id = posted::id(path)?;
+    let id = listing::path(path)?;
     let posted = posted::read_optional::<Nothing>(&app, &parts, body).await;
     found(&app, &who, Right::DecideElevations, &id).await?;
     posted.said?;

@@ -10,6 +10,7 @@ use crate::administration::AdminError;
 use crate::app::ChangeError;
 use crate::evaluation::AskError;
 use crate::question::QuestionError;
+use crate::state::StateError;
 use crate::store::StoreError;
 
 /// What can be wrong with a request.
@@ -61,6 +62,8 @@ pub(super) enum ApiError {
     UnsupportedMediaType,
     #[error("the server can't answer now: try again")]
     Unavailable,
+    #[error("the shared state can't be asked now: try again")]
+    StateUnavailable,
     #[error("the server has a defect: see its log")]
     Defect,
 }
@@ -90,7 +93,7 @@ impl ApiError {
             Self::Administration(error) => administration(error).0,
             Self::BodyTooLarge(_) | Self::BatchTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable | Self::StateUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Defect => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -118,6 +121,7 @@ impl ApiError {
             Self::BatchTooLarge(_) => "batch_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::Unavailable => "unavailable",
+            Self::StateUnavailable => "state_unavailable",
             Self::Defect => "defect",
         }
     }
@@ -182,6 +186,18 @@ impl From<QuestionError> for ApiError {
             QuestionError::VerifiedReserved => Self::VerifiedReserved,
             QuestionError::DuplicateKey { .. } => Self::MalformedJson(error.to_string()),
             QuestionError::Malformed { .. } => Self::InvalidRequest(error.to_string()),
+        }
+    }
+}
+
+impl From<StateError> for ApiError {
+    fn from(error: StateError) -> Self {
+        match error {
+            StateError::Invalid(why) => Self::InvalidRequest(why),
+            other => {
+                tracing::error!(error = %other, "the state gave no answer");
+                Self::StateUnavailable
+            }
         }
     }
 }

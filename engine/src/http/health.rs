@@ -41,6 +41,19 @@ pub(super) struct Details {
     reload: ReloadDetails,
     /// The decision log.
     decision_log: LogDetails,
+    /// What this node knows of the store.
+    store: StoreDetails,
+}
+
+/// What a node knows of the store.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct StoreDetails {
+    /// `sqlite` or `postgresql`.
+    kind: &'static str,
+    /// How old what it knows may be, in milliseconds. Above 700, the store is asked before a decision.
+    age_milliseconds: u64,
+    /// How far this machine's clock is behind the one that nodes share, in milliseconds.
+    clock_offset_milliseconds: i64,
 }
 
 /// A pack that is served.
@@ -115,7 +128,7 @@ pub(super) async fn read_readiness(
     let (parts, _) = request.into_parts();
     let Query(query) = Query::<ReadinessQuery>::try_from_uri(&parts.uri)
         .map_err(|error| ApiError::InvalidRequest(error.body_text()))?;
-    let ready = app.store.sequence().await.is_ok() && app.can_record().await;
+    let ready = app.is_fresh().await && app.can_record().await;
     let (status, word) =
         if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "unready") };
     let mut response = ReadinessResponse { status: word, details: None };
@@ -153,6 +166,11 @@ fn details(app: &App) -> Details {
             gaps: log.gaps,
             write_errors: log.write_errors,
             index_lag_records: log.index_lag_records,
+        },
+        store: StoreDetails {
+            kind: if app.store.is_shared() { "postgresql" } else { "sqlite" },
+            age_milliseconds: u64::try_from(app.knowledge_age().as_millis()).unwrap_or(u64::MAX),
+            clock_offset_milliseconds: app.clock_offset_us() / 1_000,
         },
     }
 }

@@ -217,6 +217,50 @@ impl<'a> Operation<'a> {
     }
 }
 
+impl Operation<'_> {
+    /// The pack as of this change: its files may have changed since it was chosen.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub(super) fn pack(&self, chosen: &Pack) -> Result<Arc<Pack>, ApiError> {
+        self.changing.snapshot().pack(chosen.name()).cloned().ok_or(ApiError::NotFound)
+    }
+}
+
+/// Answers that there is nothing to take away. Somebody may have taken it away before, and not every node may know: the
+/// answer means that all do.
+///
+/// # Errors
+/// Always: that there is no such thing, or that the nodes can't be told.
+pub(super) async fn nothing_to_take(
+    app: &App,
+    operation: Box<Operation<'_>>,
+    kind: &'static str,
+    id: &str,
+) -> Result<Response, ApiError> {
+    drop(operation);
+    app.announce().await.map_err(AdminError::from)?;
+    Err(AdminError::Missing { kind, id: id.to_owned() }.into())
+}
+
+/// Answers a change that was made before, once every node knows of it. `body` gets its revision.
+///
+/// # Errors
+/// When the nodes can't be told.
+pub(super) async fn made_before(
+    app: &App,
+    operation: Box<Operation<'_>>,
+    version: u64,
+    mut body: Value,
+) -> Result<Response, ApiError> {
+    drop(operation);
+    let sequence = app.announce().await.map_err(AdminError::from)?;
+    if let Value::Object(members) = &mut body {
+        members.insert("revision".into(), sequence.into());
+    }
+    Ok(answer(StatusCode::OK, version, None, body))
+}
+
 fn answer(status: StatusCode, version: u64, location: Option<&str>, body: Value) -> Response {
     let mut response = (status, [(header::ETAG, format!("\"{version}\""))], Json(body)).into_response();
     if let Some(location) = location.and_then(|location| HeaderValue::from_str(location).ok()) {

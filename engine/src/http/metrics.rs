@@ -24,6 +24,7 @@ pub(super) async fn read_metrics(
     let (parts, _) = request.into_parts();
     let who = Authenticated::of(&app, &parts).await?;
     who.may(&app, Right::ReadMetrics).await?;
+    app.metrics.knows(app.knowledge_age(), app.clock_offset_us());
     let text = app.metrics.render(&app.log.stats());
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }

@@ -12,7 +12,8 @@ use utoipa::openapi::{OneOf, Ref, RefOr, Schema};
 use super::caller::Authenticated;
 use super::error::{ApiError, ProblemBody};
 use super::{
-    assignments, authzen, decide, decisions, elevations, health, metadata, metrics, roles, simulate,
+    assignments, authzen, claims, decide, decisions, elevations, entities, groups, health, metadata, metrics,
+    principals, roles, simulate,
 };
 use crate::app::App;
 use crate::caller::Right;
@@ -27,6 +28,7 @@ use crate::caller::Right;
         metadata::of_pack,
         decide::decide,
         simulate::simulate_policies,
+        claims::claim_key,
         decisions::list_decisions,
         decisions::read_decision,
         roles::list_roles,
@@ -46,6 +48,28 @@ use crate::caller::Right;
         elevations::approve_elevation,
         elevations::deny_elevation,
         elevations::end_elevation,
+        principals::list::list_principals,
+        principals::create_principal,
+        principals::read_principal,
+        principals::replace_principal,
+        principals::delete_principal,
+        principals::status::lock_principal,
+        principals::status::unlock_principal,
+        principals::status::disable_principal,
+        principals::status::enable_principal,
+        groups::list_groups,
+        groups::create_group,
+        groups::read_group,
+        groups::replace_group,
+        groups::delete_group,
+        groups::members::list_members,
+        groups::members::add_member,
+        groups::members::remove_member,
+        entities::list_entities,
+        entities::create_entity,
+        entities::read_entity,
+        entities::replace_entity,
+        entities::delete_entity,
         health::read_health,
         health::read_readiness,
         metrics::read_metrics,

@@ -12,9 +12,10 @@ use serde_json::json;
 
 use super::caller::Authenticated;
 use super::error::{ApiError, ProblemBody};
+use super::listing::{self, Place};
 use super::management::{Begun, Made, Operation, Precondition, choose_pack, show};
 use super::parties::pack_or_management;
-use super::posted::{self, Page};
+use super::posted;
 use crate::administration::grant::{Ground, Party};
 use crate::administration::roles;
 use crate::administration::{AdminError, type_of};
@@ -56,32 +57,31 @@ pub(super) async fn list_roles(
 ) -> Result<Json<RolesResponse>, ApiError> {
     let (parts, _) = request.into_parts();
     let who = Authenticated::of(&app, &parts).await?;
-    let query: RolesQuery = posted::query(&parts)?;
+    let query: RolesQuery = listing::query(&parts)?;
     let pack = pack_or_management(&app, &who, query.pack.as_deref());
     who.may_about(&app, Right::ReadRoles, &about(&pack, None)).await?;
     let pack = pack?;
     let tenant = who.caller.tenant.as_str();
-    let parameters = format!("{:?}", ("roles", tenant, pack.name()));
-    let page = Page::read(&app, (query.limit, query.cursor.as_deref()), parameters)?;
+    let place = Place::read(&app, (query.limit, query.cursor.as_deref()), &["roles", tenant, pack.name()])?;
     let type_name = type_of(&pack, Kind::Role.name())?;
-    let of_pack = roles::of_pack(&pack, &page.after)?;
+    let of_pack = roles::of_pack(&pack, &place.after.1)?;
     // Those that the files shadow are left out: so many more are asked for.
-    let shadowing = i64::try_from(of_pack.len()).unwrap_or(i64::MAX);
+    let wanted = place.limit.saturating_add(1).saturating_add(of_pack.len());
     let wanted = EntityPage {
         tenant_id: tenant,
         pack: pack.name(),
         type_name: Some(&type_name),
         kind: Some(Kind::Role.name()),
-        after: (&type_name, &page.after),
-        limit: page.with_one_more().saturating_add(shadowing),
+        after: (&type_name, &place.after.1),
+        limit: i64::try_from(wanted).unwrap_or(i64::MAX),
     };
     let rows = app.store.entities(&wanted).await?;
     let rows = rows.into_iter().filter(|row| of_pack.iter().all(|role| role.id != row.id));
     let mut items: Vec<_> = rows.map(RoleResponse::of_row).collect();
     items.extend(of_pack.iter().map(|role| RoleResponse::of_pack(&pack, role.clone())));
     items.sort_by(|one, other| one.id.cmp(&other.id));
-    let next = page.cut(&app, &mut items, |role| &role.id);
-    Ok(Json(RolesResponse { items, next }))
+    let page = place.page(&app, items, |role| (String::new(), role.id.clone()), |role| role);
+    Ok(Json(RolesResponse { items: page.items, next: page.next }))
 }
 
 /// One role.
@@ -99,8 +99,8 @@ pub(super) async fn read_role(
 ) -> Result<Response, ApiError> {
     let (parts, _) = request.into_parts();
     let who = Authenticated::of(&app, &parts).await?;
-    let query: PackQuery = posted::query(&parts)?;
-    let id = posted::id(path)?;
+    let query: PackQuery = listing::query(&parts)?;
+    let id = listing::path(path)?;
     let pack = pack_or_management(&app, &who, query.pack.as_deref());
     who.may_about(&app, Right::ReadRoles, &about(&pack, Some(&id))).await?;
     let pack = pack?;
@@ -125,7 +125,7 @@ pub(super) async fn read_role(
 pub(super) async fn create_role(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let who = Authenticated::of(&app, &parts).await?;
-    let query: PackQuery = posted::query(&parts)?;
+    let query: PackQuery = listing::query(&parts)?;
     let pack = choose_pack(&app, &who, query.pack.as_deref());
     let posted = posted::read::<CreateRoleRequest>(&app, &parts, body).await;
     let id = posted.said.as_ref().ok().map(|said| said.id.as_str());
@@ -157,8 +157,8 @@ pub(super) async fn put_role(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let who = Authenticated::of(&app, &parts).await?;
-    let query: PackQuery = posted::query(&parts)?;
-    let id = posted::id(path)?;
+    let query: PackQuery = listing::query(&parts)?;
+    let id = listing::path(path)?;
     let pack = choose_pack(&app, &who, query.pack.as_deref());
     let posted = posted::read::<RoleRequest>(&app, &parts, body).await;
     who.may_about(&app, Right::ChangeRoles, &about(&pack, Some(&id))).await?;
@@ -193,23 +193,9 @@ async fn put(
         target: id.to_owned(),
         detail: body.clone(),
         body,
-        location: Some(format!("/v1/roles/{}?pack={pack}", escape(id))),
+        location: Some(format!("/v1/roles/{}?pack={pack}", listing::segment(id))),
     };
     operation.finish(made).await
-}
-
-/// An id as a segment of a path (RFC 3986 §2.3).
-fn escape(id: &str) -> String {
-    let mut escaped = String::with_capacity(id.len());
-    for byte in id.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                escaped.push(char::from(byte));
-            }
-            other => escaped.push_str(&format!("%{other:02X}")),
-        }
-    }
-    escaped
 }
 
 /// Deletes a role; its assignments end with it.
@@ -228,8 +214,8 @@ pub(super) async fn delete_role(
 ) -> Result<Response, ApiError> {
     let (parts, _) = request.into_parts();
     let who = Authenticated::of(&app, &parts).await?;
-    let query: PackQuery = posted::query(&parts)?;
-    let id = posted::id(path)?;
+    let query: PackQuery = listing::query(&parts)?;
+    let id = listing::path(path)?;
     let pack = choose_pack(&app, &who, query.pack.as_deref());
     who.may_about(&app, Right::ChangeRoles, &about(&pack, Some(&id))).await?;
     let name = pack?.name().to_owned();

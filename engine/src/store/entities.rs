@@ -138,6 +138,29 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Shows all entities of a tenant in a pack, or those of one type, by type and id, as of one moment.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn each_entity(
+        &self,
+        [tenant_id, pack]: [&str; 2],
+        type_name: Option<&str>,
+        mut see: impl FnMut(EntityRow) + Send,
+    ) -> Result<(), StoreError> {
+        let select = "SELECT * FROM entities WHERE tenant_id = $1 AND pack = $2 AND deleted_at IS NULL \
+             AND (CAST($3 AS TEXT) IS NULL OR type = $3) ORDER BY type, id";
+        let mut tx = self.pool.begin_read().await?;
+        tx.each(select, args![tenant_id, pack, type_name], |row| {
+            see(from_row(&row)?);
+            Ok(())
+        })
+        .await?;
+        tx.commit().await
+    }
+}
+
 pub(super) fn from_row(row: &Row) -> Result<EntityRow, StoreError> {
     Ok(EntityRow {
         tenant_id: row.text("tenant_id")?,

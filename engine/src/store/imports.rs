@@ -181,6 +181,8 @@ impl Writing {
     }
 
     /// Makes entities of the rows that wait: in the place of what has the same type and id, unless it is just the same.
+    /// What a row does not say (a principal's kind and status, a role's settings) stays as it is; of a deleted one, the
+    /// status alone stays.
     ///
     /// # Errors
     /// When the database fails.
@@ -203,11 +205,17 @@ impl Writing {
              status, created_at, updated_at, deleted_at, version) \
              SELECT $1, $2, r.type, r.id, r.kind, r.attributes, r.tags, r.parents, '{}', 'active', $4, $4, \
              CAST(NULL AS BIGINT), $5 FROM import_rows r WHERE r.import_id = $3 \
-             ON CONFLICT (tenant_id, pack, type, id) DO UPDATE SET kind = excluded.kind, \
+             ON CONFLICT (tenant_id, pack, type, id) DO UPDATE SET \
+             kind = CASE WHEN entities.deleted_at IS NULL AND entities.kind <> 'entity' \
+             THEN entities.kind ELSE excluded.kind END, \
+             settings = CASE WHEN entities.deleted_at IS NULL THEN entities.settings ELSE excluded.settings END, \
+             created_at = CASE WHEN entities.deleted_at IS NULL THEN entities.created_at \
+             ELSE excluded.created_at END, \
              attributes = excluded.attributes, tags = excluded.tags, parents = excluded.parents, \
              updated_at = excluded.updated_at, deleted_at = NULL, version = excluded.version \
              WHERE entities.attributes <> excluded.attributes OR entities.tags <> excluded.tags \
-             OR entities.parents <> excluded.parents OR entities.deleted_at IS NOT NULL";
+             OR entities.parents <> excluded.parents OR entities.deleted_at IS NOT NULL \
+             OR (entities.kind = 'entity' AND excluded.kind <> 'entity')";
         let values = args![&import.tenant_id, &import.pack, &import.id, now, self.sequence()];
         let written = self.tx.execute_patiently(write, values).await?;
         self.tx.execute_patiently("DELETE FROM import_rows WHERE import_id = $1", args![&import.id]).await?;

@@ -8,6 +8,7 @@ use super::*;
 mod changes;
 mod imports;
 mod log_blocks;
+mod state_entries;
 
 /// A store of one test's own.
 pub(super) struct Home {
@@ -24,24 +25,24 @@ impl Home {
 
     /// None, and a word about it, when no PostgreSQL is there for tests.
     pub(super) async fn postgres() -> Option<Self> {
-        let Some(url) = postgres_url() else {
-            skip("PORTCULLIS_TEST_POSTGRES is not set");
-            return None;
-        };
-        let folder = tempfile::tempdir().unwrap();
-        let schema = format!("u_{}_{}", std::process::id(), folder.path().to_string_lossy().len())
-            + &hex::encode(folder.path().to_string_lossy().as_bytes())
-                .chars()
-                .rev()
-                .take(24)
-                .collect::<String>();
-        let mut connection = PgConnectOptions::from_str(&url).unwrap().connect().await.unwrap();
-        connection.execute(AssertSqlSafe(format!("CREATE SCHEMA {schema}"))).await.unwrap();
-        let with = if url.contains('?') { '&' } else { '?' };
-        let url = format!("{url}{with}options=-c%20search_path%3D{schema}");
-        let store = Store::connect(&SecretString::from(url)).await.unwrap();
-        Some(Self { store, _folder: folder })
+        let store = Store::connect(&postgres_schema().await?).await.unwrap();
+        Some(Self { store, _folder: tempfile::tempdir().unwrap() })
     }
+}
+
+/// The URL of a schema of one test's own. None, and a word about it, when no PostgreSQL is there for tests.
+pub(crate) async fn postgres_schema() -> Option<SecretString> {
+    let Some(url) = postgres_url() else {
+        skip("PORTCULLIS_TEST_POSTGRES is not set");
+        return None;
+    };
+    let mut random = [0; 8];
+    crate::random::Rng::fill(&crate::random::SystemRng::default(), &mut random).unwrap();
+    let schema = format!("unit_{}", hex::encode(random));
+    let mut connection = PgConnectOptions::from_str(&url).unwrap().connect().await.unwrap();
+    connection.execute(AssertSqlSafe(format!("CREATE SCHEMA {schema}"))).await.unwrap();
+    let with = if url.contains('?') { '&' } else { '?' };
+    Some(SecretString::from(format!("{url}{with}options=-c%20search_path%3D{schema}")))
 }
 
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]

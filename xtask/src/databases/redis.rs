@@ -4,7 +4,7 @@
 //! that a server has to live with.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ pub struct Redis {
     folder: Folder,
     account: Option<Account>,
     kept: Kept,
+    /// Whether it is a node of a cluster.
+    clustered: bool,
     password: String,
     port: u16,
 }
@@ -40,18 +42,25 @@ impl Redis {
     /// # Errors
     /// When the program is missing or does not run.
     pub fn start(kept: Kept) -> Result<Self, Failure> {
+        Self::start_with(kept, false, &secret()?)
+    }
+
+    /// Starts an empty one that is a node of a cluster or is not, with this password.
+    pub(super) fn start_with(kept: Kept, clustered: bool, password: &str) -> Result<Self, Failure> {
         let account = Account::to_change_to(&["redis", "valkey"])?;
         let folder = Folder::new("redis", account)?;
-        let mut made = Self { service: None, folder, account, kept, password: secret()?, port: free_port()? };
+        let password = password.to_owned();
+        let mut made = Self { service: None, folder, account, kept, clustered, password, port: 0 };
         let mut tries = 0;
-        while let Err(failure) = made.start_again() {
+        loop {
+            made.port = if clustered { free_port_of_a_node()? } else { free_port()? };
             tries += 1;
-            if tries == 3 {
-                return Err(failure);
+            match made.start_again() {
+                Ok(()) => return Ok(made),
+                Err(failure) if tries == 3 => return Err(failure),
+                Err(_) => {}
             }
-            made.port = free_port()?;
         }
-        Ok(made)
     }
 
     /// Its URL.
@@ -88,8 +97,8 @@ impl Redis {
         // By its standard input: what stands in arguments is everybody's to read, the password too.
         command.arg("-");
         let log = self.folder.path().join("log");
-        let (port, password) = (self.port, self.password.as_str());
-        let plan = Plan { name: "Redis", signal: "KILL", log: &log, answers: &|| answers(port, password) };
+        let url = self.url();
+        let plan = Plan { name: "Redis", signal: "KILL", log: &log, answers: &|| answers(&url) };
         let service = Service::start(command, self.settings().as_bytes(), self.folder.path(), &plan)?;
         self.service = Some(service);
         Ok(())
@@ -102,26 +111,55 @@ impl Redis {
         };
         format!(
             "bind 127.0.0.1\nport {}\nrequirepass {}\ndir {}\nsave \"\"\nappendonly {append}\nappendfsync no\n\
-             daemonize no\ndatabases 1\n",
+             daemonize no\ndatabases 1\n{}",
             self.port,
             self.password,
-            self.folder.path().display()
+            self.folder.path().display(),
+            if self.clustered { AS_NODE } else { "" }
         )
     }
 }
 
+/// Settings of a node of a cluster. One that does not hear of another for two seconds takes it for gone.
+const AS_NODE: &str = "cluster-enabled yes\ncluster-config-file nodes\ncluster-node-timeout 2000\n\
+     cluster-announce-ip 127.0.0.1\n";
+
+/// A free port with a free one 10,000 above it, where the nodes of a cluster talk to each other.
+fn free_port_of_a_node() -> Result<u16, Failure> {
+    for _ in 0..1000 {
+        let port = free_port()?;
+        let beside = port.checked_add(10_000).map(|beside| TcpListener::bind(("127.0.0.1", beside)));
+        if beside.is_some_and(|bound| bound.is_ok()) {
+            return Ok(port);
+        }
+    }
+    Err(Failure::Failed("no free port for a node of a Redis cluster".into()))
+}
+
 /// Whether the server takes commands, behind its password; it does not while it reads what it kept.
-#[expect(clippy::disallowed_methods, reason = "asks the database that it started whether it is ready")]
-fn answers(port: u16, password: &str) -> bool {
-    const READY: &[u8] = b"+OK\r\n+PONG\r\n";
-    let asked = TcpStream::connect(("127.0.0.1", port)).and_then(|mut stream| {
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        stream.write_all(format!("AUTH {password}\r\nPING\r\n").as_bytes())?;
-        let mut answer = [0; READY.len()];
-        stream.read_exact(&mut answer)?;
-        Ok(answer == READY)
-    });
-    asked.unwrap_or(false)
+fn answers(url: &str) -> bool {
+    ask_redis(url, &["PING"]).is_ok_and(|answer| answer == "+PONG\r\n")
+}
+
+/// Sends commands to a Redis, one a line, as a person would type them, and gives all its answers as they are on the
+/// wire (RESP 2). Reads the URLs that this module gives.
+///
+/// # Errors
+/// When it can't be reached or does not answer in ten seconds.
+#[expect(clippy::disallowed_methods, reason = "asks the database that the tests started")]
+pub fn ask_redis(url: &str, commands: &[&str]) -> std::io::Result<String> {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (secret, rest) = rest.rsplit_once('@').map_or((None, rest), |(secret, rest)| (Some(secret), rest));
+    let mut stream = TcpStream::connect(rest.split('/').next().unwrap_or(rest))?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let password = secret.and_then(|secret| secret.strip_prefix(':'));
+    let log_in = password.map(|password| format!("AUTH {password}\r\n")).unwrap_or_default();
+    stream.write_all(format!("{log_in}{}\r\nQUIT\r\n", commands.join("\r\n")).as_bytes())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer);
+    let answer = answer.strip_prefix("+OK\r\n").filter(|_| password.is_some()).unwrap_or(&answer);
+    Ok(answer.strip_suffix("+OK\r\n").unwrap_or(answer).to_owned())
 }
 
 #[cfg(test)]
@@ -135,13 +173,13 @@ mod tests {
             return;
         }
         let mut redis = Redis::start(Kept::Nothing).unwrap();
-        let (folder, port, password) = (redis.folder.path().to_owned(), redis.port(), redis.password.clone());
-        assert!(answers(port, &password) && !answers(port, "another"));
+        let (folder, url) = (redis.folder.path().to_owned(), redis.url());
+        assert!(answers(&url) && !answers(&format!("redis://:another@127.0.0.1:{}/", redis.port())));
         redis.stop();
-        assert!(!answers(port, &password));
+        assert!(!answers(&url));
         redis.start_again().unwrap();
-        assert!(answers(port, &password));
+        assert!(answers(&url));
         drop(redis);
-        assert!(!answers(port, &password) && !folder.exists());
+        assert!(!answers(&url) && !folder.exists());
     }
 }

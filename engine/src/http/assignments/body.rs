@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use super::super::error::ApiError;
 use super::super::parties::{PartyBody, ScopeBody, shown, time};
-use super::ASSIGNMENT;
 use crate::administration::assignments::{self, NewAssignment, SUBJECTS};
 use crate::administration::grant::{CALLER, Party, Wish};
 use crate::administration::{AdminError, type_of};
@@ -32,7 +31,7 @@ pub(in crate::http) struct AssignmentsQuery {
     pub(in crate::http) status: Option<AssignmentStatus>,
     /// How many, 1 to 200; 50 by default.
     #[param(minimum = 1, maximum = 200)]
-    pub(in crate::http) limit: Option<i64>,
+    pub(in crate::http) limit: Option<usize>,
     /// `next` of the page before.
     pub(in crate::http) cursor: Option<String>,
 }
@@ -207,10 +206,15 @@ impl AssignmentRequest {
 }
 
 impl AssignmentsQuery {
-    /// What a cursor is tied to.
-    pub(in crate::http) fn parameters(&self, tenant: &str, pack: &Pack) -> String {
-        let Self { principal_type, principal_id, role, status, .. } = self;
-        format!("{:?}", (ASSIGNMENT, tenant, pack.name(), principal_type, principal_id, role, status))
+    /// What a cursor is tied to, besides tenant and pack.
+    pub(in crate::http) fn parameters(&self) -> [&str; 4] {
+        let status = self.status.map_or("", AssignmentStatus::name);
+        [
+            self.principal_type.as_deref().unwrap_or_default(),
+            self.principal_id.as_deref().unwrap_or_default(),
+            self.role.as_deref().unwrap_or_default(),
+            status,
+        ]
     }
 
     /// Whose, and which role's, as Cedar names them.

@@ -21,7 +21,7 @@ pub(in crate::http) struct ElevationsQuery {
     pub(in crate::http) status: Option<ElevationStatus>,
     /// How many, 1 to 200; 50 by default.
     #[param(minimum = 1, maximum = 200)]
-    pub(in crate::http) limit: Option<i64>,
+    pub(in crate::http) limit: Option<usize>,
     /// `next` of the page before.
     pub(in crate::http) cursor: Option<String>,
 }
