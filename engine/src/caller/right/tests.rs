@@ -69,8 +69,13 @@ fn a_role_counts_to_the_instant_though_the_answer_is_remembered() {
     for now in times {
         let expected = (10..20).contains(&now) || (30..40).contains(&now);
         assert_eq!(may_read(&snapshot, &caller, now), expected, "at {now}");
-        let decided =
-            decide(&snapshot, &caller, Right::ReadDecisions, RightOn::Tenant("default"), Timestamp(now));
+        let decided = decide(
+            &snapshot,
+            &caller,
+            (Right::ReadDecisions, &About::default()),
+            RightOn::Tenant("default"),
+            Timestamp(now),
+        );
         assert_eq!(decided.verdict == Verdict::Allow, expected);
         assert!(!may(&snapshot, &caller, Right::Manage, RightOn::Tenant("default"), Timestamp(now)));
     }
@@ -132,6 +137,12 @@ fn stored_data_that_cannot_be_read_gives_no_right() {
         .apply([Update::Assignment(auditor("1", "clr_a", [0, 99])), Update::Assignment(broken)]);
     let snapshot = at(data);
     assert!(!may_read(&snapshot, &caller, 5));
-    let decided = decide(&snapshot, &caller, Right::ReadDecisions, RightOn::Tenant("default"), Timestamp(5));
+    let decided = decide(
+        &snapshot,
+        &caller,
+        (Right::ReadDecisions, &About::default()),
+        RightOn::Tenant("default"),
+        Timestamp(5),
+    );
     assert_eq!(decided.reasons, [Reason::EvaluationFailed]);
 }
