@@ -52,7 +52,7 @@ pub(super) struct CreateEntityRequest {
     #[schema(value_type = Object)]
     attributes: Map<String, Value>,
     /// What it is in; these need not exist.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::object::list")]
     parents: Vec<Reference>,
     /// Tags, in the same form.
     #[serde(default)]
@@ -69,7 +69,7 @@ pub(super) struct ReplaceEntityRequest {
     #[schema(value_type = Object)]
     attributes: Map<String, Value>,
     /// What it is in; these need not exist.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::object::list")]
     parents: Vec<Reference>,
     /// Tags, in the same form.
     #[serde(default)]

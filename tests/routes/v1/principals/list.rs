@@ -39,7 +39,7 @@ fn a_walk_is_not_disturbed_by_changes() {
     let first = get(&server, "/v1/principals?limit=4").expect_status(200).json();
     // Before the place, at it, and behind it.
     let _ = post(&server, "/v1/principals", json!({"id": "a-newcomer"})).expect_status(201);
-    let _ = delete(&server, "/v1/principals/steady-02").expect_status(200);
+    let _ = delete(&server, "/v1/principals/steady-00").expect_status(200);
     let _ = delete(&server, &format!("/v1/principals/{}", names(&first)[3])).expect_status(200);
     let _ = post(&server, "/v1/principals", json!({"id": "steady-05-b"})).expect_status(201);
     let mut seen = names(&first);
