@@ -17,6 +17,12 @@ mod callers;
 mod changes;
 mod cli {
     mod decide;
+    mod entity {
+        mod cut_off;
+        mod formats;
+        mod import;
+        mod refused;
+    }
     mod init;
     mod key;
     mod policy;
@@ -31,6 +37,10 @@ mod disk_full;
 mod fixtures;
 mod harness;
 mod hostile;
+mod import {
+    mod bulk;
+    pub(crate) mod fixture;
+}
 mod limits;
 mod log_modes;
 mod packs;

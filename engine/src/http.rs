@@ -15,6 +15,7 @@ pub use decide::offline;
 mod authzen;
 mod batch;
 mod body;
+mod bulk;
 mod caller;
 mod claims;
 mod cursor;

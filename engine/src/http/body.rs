@@ -136,7 +136,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Counts brackets outside of strings. Text that is no JSON may be counted wrongly, and is refused by the parser.
-fn nests_deeper_than(text: &[u8], limit: usize) -> bool {
+pub(super) fn nests_deeper_than(text: &[u8], limit: usize) -> bool {
     let mut depth = 0_usize;
     let mut bytes = text.iter();
     while let Some(byte) = bytes.next() {
