@@ -10,24 +10,26 @@ fn each_right_opens_its_own_door_only() {
     let server = Server::with(records());
     let asked = question("alice", "read", "record-1");
     let simulation = json!({"policies": "", "entities": [], "requests": []});
+    let claim = json!({"key": "k", "ttl_seconds": 600});
     let doors = |key: &str| {
         let client = server.with_key(Some(key));
         [
             client.post("/v1/decide", &asked).status,
             client.post("/v1/policies/simulate", &simulation).status,
+            client.post("/v1/claims", &claim).status,
             client.get("/v1/decisions").status,
             client.get("/metrics").status,
             client.get("/readyz?details=true").status,
         ]
     };
-    let rights = ["assert_subject", "simulate", "read_decisions", "read_metrics", "read_readiness"];
+    let rights = ["assert_subject", "simulate", "claim", "read_decisions", "read_metrics", "read_readiness"];
     for (index, right) in rights.iter().enumerate() {
-        let mut expected = [403; 5];
+        let mut expected = [403; 6];
         expected[index] = 200;
         assert_eq!(doors(&limited_key(&server, &[right])), expected, "{right}");
     }
-    assert_eq!(doors(&limited_key(&server, &["manage"])), [403, 200, 200, 200, 200]);
-    assert_eq!(doors(&limited_key(&server, &[])), [403; 5]);
+    assert_eq!(doors(&limited_key(&server, &["manage"])), [403, 200, 403, 200, 200, 200]);
+    assert_eq!(doors(&limited_key(&server, &[])), [403; 6]);
 }
 
 #[test]

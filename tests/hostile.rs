@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 use crate::audit::verify;
 use crate::fixtures::{metric, question, records};
 
-const POSTS: [&str; 6] = [
+const POSTS: [&str; 7] = [
+    "/v1/claims",
     "/v1/decide",
     "/v1/policies/simulate",
     "/access/v1/evaluation",

@@ -17,6 +17,12 @@ mod callers;
 mod changes;
 mod cli {
     mod decide;
+    mod entity {
+        mod cut_off;
+        mod formats;
+        mod import;
+        mod refused;
+    }
     mod init;
     mod key;
     mod policy;
@@ -25,11 +31,16 @@ mod cli {
 mod cluster;
 mod conformance;
 mod crash;
+mod directory;
 #[cfg(target_os = "linux")]
 mod disk_full;
 mod fixtures;
 mod harness;
 mod hostile;
+mod import {
+    mod bulk;
+    pub(crate) mod fixture;
+}
 mod limits;
 mod log_modes;
 mod packs;
@@ -50,11 +61,15 @@ mod routes {
     mod openapi;
     mod readyz;
     mod v1 {
+        mod claims;
         mod decide;
         mod decisions;
+        mod entities;
+        mod groups;
         mod policies {
             mod simulate;
         }
+        mod principals;
     }
     mod well_known;
 }

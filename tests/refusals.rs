@@ -10,12 +10,13 @@ use crate::audit::verify;
 use crate::fixtures::{create_key, limited_key, log_records, metric, question, records};
 
 /// Every call that takes a right, with the right.
-fn calls(client: &Client) -> [(&'static str, portcullis_tests::Answer); 6] {
+fn calls(client: &Client) -> [(&'static str, portcullis_tests::Answer); 7] {
     let asked = question("alice", "read", "record-1");
     let simulation = json!({"policies": "", "entities": [], "requests": []});
     [
         ("assert_subject", client.post("/v1/decide", &asked)),
         ("simulate", client.post("/v1/policies/simulate", &simulation)),
+        ("claim", client.post("/v1/claims", &json!({"key": "k", "ttl_seconds": 600}))),
         ("read_decisions", client.get("/v1/decisions")),
         ("read_decisions", client.get("/v1/decisions/dec_01970000000070008000000000000000")),
         ("read_metrics", client.get("/metrics")),
@@ -39,7 +40,7 @@ fn a_missing_right_is_named_and_is_an_event_of_its_caller() {
     }
     let events: Vec<Value> =
         log_records(server.data()).into_iter().filter(|record| holds_string(record, &id)).collect();
-    for right in ["assert_subject", "simulate", "read_decisions", "read_metrics", "read_readiness"] {
+    for right in ["assert_subject", "simulate", "claim", "read_decisions", "read_metrics", "read_readiness"] {
         let of_right: Vec<_> = events.iter().filter(|event| holds_string(event, right)).collect();
         let wanted = if right == "read_decisions" { 2 } else { 1 };
         assert_eq!(of_right.len(), wanted, "{right}: {events:?}");
@@ -48,7 +49,7 @@ fn a_missing_right_is_named_and_is_an_event_of_its_caller() {
             assert!(!event.to_string().contains("dec_"), "an event and no decision: {event}");
         }
     }
-    assert_eq!(metric(&server, "portcullis_refused_total"), 6.0);
+    assert_eq!(metric(&server, "portcullis_refused_total"), 7.0);
     let _ = verify(server.data()).expect_status(0);
 }
 

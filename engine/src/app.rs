@@ -47,7 +47,7 @@ pub struct App {
     /// Durable data.
     pub store: Store,
     /// What is shared, fast and expiring.
-    pub state: Option<State>,
+    pub state: State,
     /// What this run of this node is called among others.
     node: String,
     /// The decision log.
@@ -125,7 +125,9 @@ impl App {
         let shared_clock = SharedClock::over(clock);
         replica::set_clock(&store, &shared_clock).await?;
         let clock: Arc<dyn Clock> = Arc::clone(&shared_clock) as Arc<dyn Clock>;
-        let state = open_state(&config, Arc::clone(&own_clock), Arc::clone(&rng))?;
+        // Redis has a clock of its own, which is what ours is set by.
+        let state_clock = if config.state.redis_url.is_some() { own_clock } else { Arc::clone(&clock) };
+        let state = open_state(&config, &store, state_clock, Arc::clone(&rng)).await?;
         let node = new_id("nod_", clock.now(), &*rng)?;
         let options = log_options(&config);
         let keys = LogKeys::derive(root)?;
@@ -267,17 +269,15 @@ pub async fn open_store(config: &Config, root: &RootKey) -> Result<Store, StartE
 ///
 /// # Errors
 /// When its URL can't be used.
-pub fn open_state(
+pub async fn open_state(
     config: &Config,
+    store: &Store,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
-) -> Result<Option<State>, StartError> {
+) -> Result<State, StartError> {
     let state = &config.state;
-    if state.redis_url.is_none() {
-        return Ok(None);
-    }
     let settings = Settings { redis_url: state.redis_url.as_ref(), key_prefix: &state.key_prefix };
-    Ok(Some(State::open(&settings, clock, rng)?))
+    Ok(State::open(&settings, store, clock, rng).await?)
 }
 
 /// Makes the data folder, for its owner alone.

@@ -142,7 +142,11 @@ fn block_on<T>(task: impl Future<Output = Result<T, Failure>>) -> Result<T, Fail
 /// Tells the nodes that share a state how far the store is, after a change beside them.
 async fn announce(config: &Config, store: &Store) -> Result<(), Failure> {
     let (clock, rng) = system();
-    let Some(state) = open_state(config, clock, rng)? else { return Ok(()) };
+    // Where nothing is shared, there is nobody to tell.
+    if config.state.redis_url.is_none() {
+        return Ok(());
+    }
+    let state = open_state(config, store, clock, rng).await?;
     let sequence = store.sequence().await?;
     let told = state.publish(Announcement { node: "command line", sequence }).await;
     told.map_err(|error| {

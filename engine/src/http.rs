@@ -15,7 +15,9 @@ pub use decide::offline;
 mod authzen;
 mod batch;
 mod body;
+mod bulk;
 mod caller;
+mod claims;
 mod cursor;
 mod decide;
 mod decisions;
@@ -46,6 +48,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/packs/{pack}/.well-known/authzen-configuration", get(metadata::of_pack))
         .route("/v1/decide", post(decide::decide))
         .route("/v1/policies/simulate", post(simulate::simulate_policies))
+        .route("/v1/claims", post(claims::claim_key))
         .route("/v1/decisions", get(decisions::list_decisions))
         .route("/v1/decisions/{id}", get(decisions::read_decision))
         .route("/v1/principals", get(principals::list::list_principals).post(principals::create_principal))

@@ -11,8 +11,10 @@ use secrecy::SecretString;
 
 use crate::clock::{Clock, Timestamp};
 use crate::random::{RandomError, Rng};
+use crate::store::Store;
 
 mod bounds;
+mod embedded;
 mod rate;
 mod redis;
 pub mod stream;
@@ -25,6 +27,7 @@ pub use bounds::{MAX_KEY_BYTES, MAX_TTL, MAX_VALUE_BYTES};
 pub use rate::{Rate, Verdict};
 
 use bounds::{Ttl, check_key, check_text, check_value};
+use embedded::EmbeddedState;
 use redis::RedisState;
 
 /// Why the state gave no answer.
@@ -109,6 +112,8 @@ pub struct Settings<'a> {
 pub enum State {
     /// On Redis or Valkey, shared by all nodes.
     Redis(Arc<RedisState>),
+    /// In this process and its store.
+    Embedded(Arc<EmbeddedState>),
 }
 
 /// The same call on either home.
@@ -116,26 +121,49 @@ macro_rules! each {
     ($state:expr, $home:ident => $call:expr) => {
         match $state {
             State::Redis($home) => $call.await,
+            State::Embedded($home) => $call.await,
         }
     };
 }
 
 impl State {
-    /// Prepares the state's home. Redis need not be there yet: operations fail until it is.
+    /// Prepares the state's home. Redis need not be there yet: operations fail until it is. Without Redis, what the
+    /// store holds of the state is taken over.
     ///
-    /// `clock` is the system's, not one that is corrected by [`State::shared_now`].
+    /// On Redis `clock` is the system's, not one that is corrected by [`State::shared_now`].
     ///
     /// # Errors
-    /// When the URL or the prefix can't be used.
-    pub fn open(
+    /// When the URL or the prefix can't be used, or the store fails.
+    pub async fn open(
         settings: &Settings<'_>,
+        store: &Store,
         clock: Arc<dyn Clock>,
         rng: Arc<dyn Rng>,
     ) -> Result<Self, StateError> {
-        let Some(url) = settings.redis_url else {
-            return Err(StateError::Url("it is not set".into()));
-        };
-        Ok(Self::Redis(Arc::new(RedisState::new(url, settings.key_prefix, clock, rng)?)))
+        Ok(match settings.redis_url {
+            Some(url) => Self::Redis(Arc::new(RedisState::new(url, settings.key_prefix, clock, rng)?)),
+            None => Self::Embedded(Arc::new(EmbeddedState::open(store, clock, rng).await?)),
+        })
+    }
+
+    /// Writes through to the store what is not written at once, and sweeps it, for as long as it runs. Where Redis
+    /// does that, it only waits.
+    pub async fn maintain(&self) {
+        match self {
+            Self::Redis(_) => std::future::pending().await,
+            Self::Embedded(home) => home.maintain().await,
+        }
+    }
+
+    /// Writes through what is left, before the store is closed.
+    ///
+    /// # Errors
+    /// When the store fails: then the last second of rates, counters and windows is lost.
+    pub async fn close(&self) -> Result<(), StateError> {
+        match self {
+            Self::Redis(_) => Ok(()),
+            Self::Embedded(home) => home.write().await,
+        }
     }
 
     /// Claims `key` for `claimant`: the first one has it until `ttl` is over. Its own retry wins again, for the same

@@ -24,6 +24,7 @@ pub mod imports;
 pub mod log_blocks;
 mod meta;
 mod pool;
+pub mod state_entries;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod writing;
@@ -47,11 +48,12 @@ macro_rules! migration {
 
 /// The migrations, oldest first, by number, name, and text for SQLite and for PostgreSQL. A new one is two files and its
 /// line here.
-const MIGRATIONS: [(i64, &str, [&str; 2]); 4] = [
+const MIGRATIONS: [(i64, &str, [&str; 2]); 5] = [
     migration!(1, "0001_foundation"),
     migration!(2, "0002_log_blocks"),
     migration!(3, "0003_changes"),
     migration!(4, "0004_entities"),
+    migration!(5, "0005_state_entries"),
 ];
 
 /// The name of the database file in the data folder.

@@ -34,3 +34,29 @@ fn a_key_that_many_claim_at_once_has_one_winner() {
         assert_eq!(won.into_inner(), 1, "round {round}");
     }
 }
+
+#[test]
+fn a_node_without_its_redis_claims_nothing_and_says_so() {
+    let Some(cluster) = Cluster::start(2, &Server::builder().pack(records())) else { return };
+    let [one, two] = cluster.nodes() else { panic!("two nodes") };
+    let body = json!({"key": "k", "ttl_seconds": 600});
+    one.redis.cut();
+    for _ in 0..5 {
+        let answer = one.server.post("/v1/claims", &body).expect_status(503);
+        assert_eq!(answer.problem(), "state_unavailable");
+        assert!(answer.json().get("claimed").is_none(), "{}", answer.text());
+    }
+    let won = two.server.post("/v1/claims", &body).expect_status(200).json();
+    assert_eq!(won["claimed"], json!(true), "what was refused claimed nothing");
+    one.redis.mend();
+    let mended = std::time::Instant::now();
+    let lost = loop {
+        let answer = one.server.post("/v1/claims", &body);
+        if answer.status == 200 {
+            break answer.json();
+        }
+        assert!(mended.elapsed() < std::time::Duration::from_secs(3), "{}", answer.text());
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    };
+    assert_eq!(lost, json!({"claimed": false}));
+}

@@ -81,7 +81,7 @@ fn give_and_take(giver: &Node, taker: &Node, number: usize) {
         request.body(assignment.to_string().into_bytes()).send()
     });
     let id = made["id"].as_str().expect("an id").to_owned();
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         until_done(taker, &|client| client.request("DELETE", &format!("/v1/role-assignments/{id}")).send());
     } else {
         until_done(taker, &|client| client.post(&format!("/v1/principals/{user}/disable"), &json!({})));

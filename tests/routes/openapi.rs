@@ -54,6 +54,7 @@ fn it_is_openapi_3_1_and_describes_every_route() {
     for (method, path) in [
         ("POST", "/v1/decide"),
         ("POST", "/v1/policies/simulate"),
+        ("POST", "/v1/claims"),
         ("GET", "/v1/decisions"),
         ("GET", "/v1/decisions/{id}"),
         ("POST", "/access/v1/evaluation"),

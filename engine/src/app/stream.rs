@@ -8,7 +8,6 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::{App, ChangeError};
-use crate::state::State;
 use crate::state::stream::{Announcement, Event};
 
 /// Events that wait to be worked on.
@@ -17,7 +16,10 @@ const WAITING: usize = 1_024;
 impl App {
     /// Follows the stream until the server ends.
     pub async fn follow_stream(self: Arc<Self>) {
-        let Some(state) = self.state.clone().filter(State::is_shared) else { return };
+        let state = self.state.clone();
+        if !state.is_shared() {
+            return;
+        }
         let (sender, mut events) = mpsc::channel(WAITING);
         let app = Arc::clone(&self);
         let following = tokio::spawn(async move {
@@ -47,7 +49,7 @@ impl App {
     /// Sets the clock by the state's, which all nodes share.
     fn follow_shared_time(&self) {
         let own = self.shared_clock.own_now();
-        let Some(shared) = self.state.as_ref().and_then(State::shared_now) else { return };
+        let Some(shared) = self.state.shared_now() else { return };
         if let Some(offset_us) = self.shared_clock.set(shared, (own, own)) {
             let seconds = offset_us / 1_000_000;
             tracing::error!(seconds, "this machine's clock differs from the state's, by which all is judged");
@@ -56,8 +58,7 @@ impl App {
 
     /// Tells all nodes how far the store is.
     pub(super) async fn tell_nodes(&self, sequence: u64) -> Result<(), ChangeError> {
-        let Some(state) = &self.state else { return Ok(()) };
-        let told = state.publish(Announcement { node: &self.node, sequence }).await;
+        let told = self.state.publish(Announcement { node: &self.node, sequence }).await;
         told.map_err(|error| {
             self.metrics.unannounced();
             tracing::error!(%error, sequence, "a change could not be announced: it is tried on");

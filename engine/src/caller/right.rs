@@ -22,6 +22,8 @@ pub enum Right {
     AssertSubject,
     /// Evaluate policies that are not served.
     Simulate,
+    /// Claim keys, once each.
+    Claim,
     /// Read recorded decisions.
     ReadDecisions,
     /// Read the metrics.
@@ -73,6 +75,7 @@ impl Right {
             Self::Decide => "decide",
             Self::AssertSubject => "assert_subject",
             Self::Simulate => "simulate",
+            Self::Claim => "claim",
             Self::ReadDecisions => "read_decisions",
             Self::ReadMetrics => "read_metrics",
             Self::ReadReadiness => "read_readiness",
@@ -104,9 +107,10 @@ impl Right {
     }
 
     /// The rights that a caller can be given; what others ask for, policies derive.
-    pub const GIVEN: [Self; 22] = [
+    pub const GIVEN: [Self; 23] = [
         Self::AssertSubject,
         Self::Simulate,
+        Self::Claim,
         Self::ReadDecisions,
         Self::ReadMetrics,
         Self::ReadReadiness,

@@ -42,7 +42,7 @@ pub(super) struct CreateArgs {
     /// The pack that judges when a request names none.
     #[arg(long, value_name = "PACK")]
     default_pack: Option<String>,
-    /// A right: assert_subject, simulate, read_decisions, read_metrics, read_readiness, manage. May be repeated.
+    /// A right: assert_subject, simulate, claim, read_decisions, read_metrics, read_readiness, manage. May be repeated.
     #[arg(long = "right", value_name = "RIGHT")]
     rights: Vec<String>,
     /// From when on the key counts no more (RFC 3339).

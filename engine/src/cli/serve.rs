@@ -145,6 +145,9 @@ async fn run(config: Config, dev: bool) -> Result<(), Failure> {
     listener.serve(Arc::clone(&app), routes, shutdown).await;
     stop.send(true).ok();
     background.await.map_err(|_| "the decision log's background task ended in a defect")??;
+    if let Err(error) = app.state.close().await {
+        tracing::error!(%error, "the last second of limits and counts was not kept");
+    }
     app.store.close().await;
     Ok(())
 }
@@ -170,6 +173,8 @@ type Background = tokio::task::JoinHandle<Result<(), crate::audit::AuditError>>;
 fn spawn_background(app: &Arc<App>, mut stopped: tokio::sync::watch::Receiver<bool>) -> Background {
     tokio::spawn(Arc::clone(app).follow_store());
     tokio::spawn(Arc::clone(app).follow_stream());
+    let state = app.state.clone();
+    tokio::spawn(async move { state.maintain().await });
     if app.config.policies.watch {
         tokio::spawn(Arc::clone(app).follow_policies());
     }

@@ -10,6 +10,7 @@ use crate::administration::AdminError;
 use crate::app::ChangeError;
 use crate::evaluation::AskError;
 use crate::question::QuestionError;
+use crate::state::StateError;
 use crate::store::StoreError;
 
 /// What can be wrong with a request.
@@ -61,6 +62,8 @@ pub(super) enum ApiError {
     UnsupportedMediaType,
     #[error("the server can't answer now: try again")]
     Unavailable,
+    #[error("the shared state can't be asked now: try again")]
+    StateUnavailable,
     #[error("the server has a defect: see its log")]
     Defect,
 }
@@ -85,7 +88,7 @@ impl ApiError {
             Self::Administration(error) => administration(error).0,
             Self::BodyTooLarge(_) | Self::BatchTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable | Self::StateUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Defect => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -113,6 +116,7 @@ impl ApiError {
             Self::BatchTooLarge(_) => "batch_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::Unavailable => "unavailable",
+            Self::StateUnavailable => "state_unavailable",
             Self::Defect => "defect",
         }
     }
@@ -181,6 +185,18 @@ impl From<QuestionError> for ApiError {
     }
 }
 
+impl From<StateError> for ApiError {
+    fn from(error: StateError) -> Self {
+        match error {
+            StateError::Invalid(why) => Self::InvalidRequest(why),
+            other => {
+                tracing::error!(error = %other, "the state gave no answer");
+                Self::StateUnavailable
+            }
+        }
+    }
+}
+
 impl From<AskError> for ApiError {
     fn from(error: AskError) -> Self {
         match error {
@@ -211,8 +227,9 @@ pub(super) struct ProblemBody {
     errors: Vec<String>,
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
+impl ApiError {
+    /// The problem, for an answer whose status has been sent already.
+    pub(super) fn problem(self) -> (StatusCode, ProblemBody) {
         let status = self.status();
         let detail = outward(&self);
         let code = self.code().to_owned();
@@ -225,6 +242,13 @@ impl IntoResponse for ApiError {
             detail,
             errors,
         };
+        (status, body)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, body) = self.problem();
         let text = serde_json::to_string(&body).unwrap_or_default();
         with_challenge(
             status,

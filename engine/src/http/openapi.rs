@@ -11,7 +11,9 @@ use utoipa::openapi::{OneOf, Ref, RefOr, Schema};
 
 use super::caller::Authenticated;
 use super::error::{ApiError, ProblemBody};
-use super::{authzen, decide, decisions, entities, groups, health, metadata, metrics, principals, simulate};
+use super::{
+    authzen, claims, decide, decisions, entities, groups, health, metadata, metrics, principals, simulate,
+};
 use crate::app::App;
 use crate::caller::Right;
 
@@ -25,6 +27,7 @@ use crate::caller::Right;
         metadata::of_pack,
         decide::decide,
         simulate::simulate_policies,
+        claims::claim_key,
         decisions::list_decisions,
         decisions::read_decision,
         principals::list::list_principals,

@@ -10,8 +10,10 @@ use serde::Deserialize;
 use super::Pack;
 use super::files::SourceFile;
 use super::problem::Problem;
-use crate::decision::{Combined, Reason, Verdict, combine, evaluate};
-use crate::entity::Facts;
+use crate::clock::Timestamp;
+use crate::decision::value::Record;
+use crate::decision::{Combined, Question, Reason, Verdict, combine, evaluate};
+use crate::entity::{AssignmentUpdate, Data, Scope, Update};
 use crate::question::{Asked, Assertions};
 
 /// A file of cases.
@@ -30,6 +32,9 @@ pub struct Case {
     pub name: String,
     /// As the body of `POST /v1/decide`.
     pub request: Request,
+    /// The roles that the subject has been assigned, by their ids.
+    #[serde(default)]
+    pub roles: Vec<String>,
     /// The obligation kinds that the caller will carry out.
     #[serde(default)]
     pub understands: Vec<String>,
@@ -120,16 +125,63 @@ fn answer(pack: &Pack, case: &Case) -> Result<Combined, String> {
     let asked: Asked<'_> = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     let assertions = Assertions::parse(&asked).map_err(|error| error.to_string())?;
     let understands = |kind: &str| case.understands.iter().any(|understood| understood == kind);
-    let facts = Facts::of_files(&pack.entities);
+    let data = assigned(pack, case)?;
+    let facts = pack.facts(&data, TENANT, Timestamp(0));
     Ok(match assertions.question(&asked, pack, facts) {
         None => Combined::deny(vec![Reason::TypeUnrepresentable]),
-        Some(question) => {
+        Some(mut question) => {
+            name_entities(case, &mut question)?;
             let findings = evaluate(&pack.rules, &facts.about(&question.resource), &question);
             let mut combined = combine(&pack.rules, &findings, pack.settings.on_policy_error, &understands);
             combined.reasons.extend(question.left_out_pointers().into_iter().map(Reason::ValueLeftOut));
             combined
         }
     })
+}
+
+/// A case is a file of the pack's author: unlike a request, its context may name entities and extension values.
+fn name_entities(case: &Case, question: &mut Question) -> Result<(), String> {
+    let Some(context) = &case.request.context else { return Ok(()) };
+    let text = context.to_string();
+    if !text.contains("\"__entity\"") && !text.contains("\"__extn\"") {
+        return Ok(());
+    }
+    let parsed = cedar_policy::Context::from_json_value(context.clone(), None).map_err(|e| e.to_string())?;
+    let parsed: &cedar_policy_core::ast::Context = parsed.as_ref();
+    if let cedar_policy_core::ast::Context::Value(named) = parsed {
+        let mut whole = Record::clone(&question.context);
+        whole.extend(named.iter().map(|(name, value)| (name.clone(), value.clone())));
+        question.context = std::sync::Arc::new(whole);
+    }
+    Ok(())
+}
+
+const TENANT: &str = "default";
+
+/// The subject's roles, as a tenant's assignments.
+fn assigned(pack: &Pack, case: &Case) -> Result<Data, String> {
+    let named = |type_name: &str, id: &str| {
+        let uid = pack.uid(type_name, id).ok_or_else(|| format!("the pack has no type `{type_name}`"))?;
+        let id: &str = uid.eid().as_ref();
+        Ok::<_, String>((uid.entity_type().to_string(), id.to_owned()))
+    };
+    let subject = &case.request.subject;
+    let assignment = |(place, role): (usize, &String)| {
+        Ok(Update::Assignment(AssignmentUpdate {
+            tenant: TENANT.into(),
+            pack: pack.name().to_owned(),
+            id: place.to_string(),
+            subject: named(&subject.type_name, &subject.id)?,
+            role: named("role", role)?,
+            scope: Scope::Tenant,
+            starts_at: None,
+            ends_at: None,
+            delegated_by: None,
+            version: 1,
+        }))
+    };
+    let updates: Result<Vec<_>, String> = case.roles.iter().enumerate().map(assignment).collect();
+    Ok(Data::default().apply(updates?))
 }
 
 fn compare(answer: &Combined, expect: &Expectation) -> Vec<String> {

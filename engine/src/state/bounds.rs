@@ -31,6 +31,10 @@ impl Ttl {
     pub(super) fn millis(self) -> i64 {
         self.0
     }
+
+    pub(super) fn micros(self) -> i64 {
+        self.0.saturating_mul(1_000)
+    }
 }
 
 pub(super) fn check_key(key: &str) -> Result<(), StateError> {

@@ -51,6 +51,14 @@ pub(super) struct Fine {
     pub(super) part: u64,
 }
 
+/// What is kept of a rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct HeldRate {
+    pub(super) paid_back: Fine,
+    /// Parts in a microsecond, when it was kept.
+    pub(super) parts: u64,
+}
+
 /// What one request did.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
@@ -86,6 +94,33 @@ impl CheckedRate {
         let parts = u128::from(self.parts);
         let narrow = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
         Fine { us: narrow(all / parts), part: narrow(all % parts) }
+    }
+
+    /// What a request does to what is kept: the same as `rate.lua`. `None`: nothing.
+    pub(super) fn step(&self, now_us: u64, held: Option<HeldRate>, cost: u32) -> (Step, Option<HeldRate>) {
+        let now = Fine { us: now_us, part: 0 };
+        // Parts of another size are rounded up.
+        let same = |held: HeldRate| match held.paid_back {
+            Fine { us, part } if part > 0 && held.parts != self.parts => {
+                Fine { us: us.saturating_add(1), part: 0 }
+            }
+            same => same,
+        };
+        // More can't be owed than the burst, unless the clock went back or the limit was lowered.
+        let most = self.sum(now, self.span(self.burst));
+        let paid_back = held.map_or(now, same).clamp(now, most);
+        let next = self.sum(paid_back, self.span(cost));
+        let allowed = next <= most;
+        if !allowed || cost == 0 {
+            return (Step { allowed, now_us, paid_back }, None);
+        }
+        (Step { allowed, now_us, paid_back: next }, Some(HeldRate { paid_back: next, parts: self.parts }))
+    }
+
+    fn sum(&self, one: Fine, other: Fine) -> Fine {
+        let part = one.part + other.part;
+        let carry = u64::from(part >= self.parts);
+        Fine { us: one.us + other.us + carry, part: part - carry * self.parts }
     }
 
     /// What to tell of a step.

@@ -151,6 +151,7 @@ impl State {
     pub async fn publish(&self, announcement: Announcement<'_>) -> Result<(), StateError> {
         match self {
             Self::Redis(home) => home.announce(announcement, None).await.map(drop),
+            Self::Embedded(_) => Ok(()),
         }
     }
 
@@ -164,6 +165,7 @@ impl State {
     ) {
         match self {
             Self::Redis(home) => home.follow(node, sequence, events).await,
+            Self::Embedded(_) => events.closed().await,
         }
     }
 
@@ -172,6 +174,7 @@ impl State {
     pub fn shared_now(&self) -> Option<Timestamp> {
         match self {
             Self::Redis(home) => home.shared_now(),
+            Self::Embedded(_) => None,
         }
     }
 
@@ -179,6 +182,7 @@ impl State {
     pub fn shared_time_offset(&self) -> Option<i64> {
         match self {
             Self::Redis(home) => home.shared_time_offset(),
+            Self::Embedded(_) => None,
         }
     }
 }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::clock::SystemClock;
+use crate::clock::{ManualClock, SystemClock};
 use crate::random::SystemRng;
 
+mod durability;
 mod histories;
 mod limits;
 mod model;
@@ -20,6 +21,9 @@ mod streams;
 /// A state to test, and how time passes there.
 struct Home {
     state: State,
+    /// Stands still until it is moved; none on Redis, which has its own.
+    clock: Option<Arc<ManualClock>>,
+    _folder: Option<tempfile::TempDir>,
 }
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -27,13 +31,32 @@ const TINY: Duration = Duration::from_millis(1);
 
 impl Home {
     /// A home of its own on the Redis that the environment names.
-    fn redis() -> Option<Self> {
-        test_redis().map(|url| Self { state: redis_state(&url, &fresh_prefix()) })
+    async fn redis() -> Option<Self> {
+        let state = redis_state(&test_redis()?, &fresh_prefix()).await;
+        Some(Self { state, clock: None, _folder: None })
+    }
+
+    /// A home of its own in this process.
+    async fn embedded() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = ManualClock::at(Timestamp(1_700_000_000_000_000));
+        let state = embedded_state(folder.path(), clock.clone()).await;
+        Some(Self { state, clock: Some(clock), _folder: Some(folder) })
     }
 
     async fn pass(&self, time: Duration) {
-        tokio::time::sleep(time).await;
+        match &self.clock {
+            Some(clock) => clock.advance(time),
+            None => tokio::time::sleep(time).await,
+        }
     }
+}
+
+/// The state of a process that starts on this folder.
+async fn embedded_state(folder: &std::path::Path, clock: Arc<ManualClock>) -> State {
+    let store = Store::open(folder).await.unwrap();
+    let settings = Settings { redis_url: None, key_prefix: "portcullis" };
+    State::open(&settings, &store, clock, Arc::new(SystemRng::new())).await.unwrap()
 }
 
 /// The Redis to test with. A test that gets none says so, and is over.
@@ -51,23 +74,35 @@ fn fresh_prefix() -> String {
     format!("test:{}", hex::encode(SystemRng::new().id_bytes().unwrap()))
 }
 
-fn redis_state(url: &str, prefix: &str) -> State {
+/// A state on this Redis. The store beside it is not asked.
+async fn redis_state(url: &str, prefix: &str) -> State {
     let url = SecretString::from(url.to_owned());
     let settings = Settings { redis_url: Some(&url), key_prefix: prefix };
-    State::open(&settings, Arc::new(SystemClock::new()), Arc::new(SystemRng::new())).unwrap()
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).await.unwrap();
+    let opened =
+        State::open(&settings, &store, Arc::new(SystemClock::new()), Arc::new(SystemRng::new())).await;
+    store.close().await;
+    opened.unwrap()
 }
 
-/// Each named test, on each home.
+/// The same tests for each home, in the modules `on_embedded` and `on_redis`.
 macro_rules! on_each_home {
     ($($test:ident),* $(,)?) => {
         mod on_redis {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $test() {
-                if let Some(home) = crate::state::tests::Home::redis() {
-                    super::$test(home).await;
-                }
-            })*
+            crate::state::tests::on_each_home!(@on redis: $($test),*);
         }
+        mod on_embedded {
+            crate::state::tests::on_each_home!(@on embedded: $($test),*);
+        }
+    };
+    (@on $home:ident: $($test:ident),*) => {
+        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $test() {
+            if let Some(home) = crate::state::tests::Home::$home().await {
+                super::$test(home).await;
+            }
+        })*
     };
 }
 use on_each_home;

@@ -52,6 +52,9 @@ fn auditor(id: &str, who: &str, [from, until]: [i64; 2]) -> AssignmentUpdate {
     }
 }
 
+const READING: (Right, &About<'_>) =
+    (Right::ReadDecisions, &About { pack: None, target_type: None, target_id: None, role: None });
+
 fn may_read(snapshot: &Snapshot, caller: &Caller, now: i64) -> bool {
     may(snapshot, caller, Right::ReadDecisions, RightOn::Tenant("default"), Timestamp(now))
 }
@@ -69,13 +72,7 @@ fn a_role_counts_to_the_instant_though_the_answer_is_remembered() {
     for now in times {
         let expected = (10..20).contains(&now) || (30..40).contains(&now);
         assert_eq!(may_read(&snapshot, &caller, now), expected, "at {now}");
-        let decided = decide(
-            &snapshot,
-            &caller,
-            (Right::ReadDecisions, &About::default()),
-            RightOn::Tenant("default"),
-            Timestamp(now),
-        );
+        let decided = decide(&snapshot, &caller, READING, RightOn::Tenant("default"), Timestamp(now));
         assert_eq!(decided.verdict == Verdict::Allow, expected);
         assert!(!may(&snapshot, &caller, Right::Manage, RightOn::Tenant("default"), Timestamp(now)));
     }
@@ -137,12 +134,6 @@ fn stored_data_that_cannot_be_read_gives_no_right() {
         .apply([Update::Assignment(auditor("1", "clr_a", [0, 99])), Update::Assignment(broken)]);
     let snapshot = at(data);
     assert!(!may_read(&snapshot, &caller, 5));
-    let decided = decide(
-        &snapshot,
-        &caller,
-        (Right::ReadDecisions, &About::default()),
-        RightOn::Tenant("default"),
-        Timestamp(5),
-    );
+    let decided = decide(&snapshot, &caller, READING, RightOn::Tenant("default"), Timestamp(5));
     assert_eq!(decided.reasons, [Reason::EvaluationFailed]);
 }

@@ -100,3 +100,79 @@ async fn hostile_input_is_refused(home: Home) {
         refused(state.gcra("k", Rate { per_period, period, burst }, 1).await.unwrap_err());
     }
 }
+
+/// A rate as a bucket of tokens, in exact fractions: what GCRA must be the same as.
+struct Bucket {
+    /// In parts of a token: a token is `period_us` of them, and each microsecond brings `per_period`.
+    level: u128,
+}
+
+impl Bucket {
+    fn take(&mut self, rate: Rate, cost: u32) -> (bool, u128) {
+        let each = rate.period.as_micros();
+        let taken = u128::from(cost) * each;
+        let allowed = taken <= self.level;
+        if allowed {
+            self.level -= taken;
+        }
+        (allowed, self.level / each)
+    }
+
+    fn pass(&mut self, rate: Rate, micros: u64) {
+        let full = u128::from(rate.burst) * rate.period.as_micros();
+        self.level = full.min(self.level + u128::from(micros) * u128::from(rate.per_period));
+    }
+}
+
+proptest::proptest! {
+    /// Any rate, any costs, any time in between, exactly.
+    #[test]
+    fn a_rate_is_a_bucket_of_tokens_on_embedded(
+        (per_period, period_ms, burst) in (1..10_000_u32, 1..100_000_u64, 1..50_u32),
+        steps in proptest::collection::vec((0..60_u32, 0..2_000_000_u64), 1..60),
+    ) {
+        let rate = Rate { per_period, period: Duration::from_millis(period_ms), burst };
+        let checked = rate.check().unwrap();
+        let mut bucket = Bucket { level: u128::from(burst) * rate.period.as_micros() };
+        let (mut now, mut held) = (1_700_000_000_000_000_u64, None);
+        for (cost, pause) in steps {
+            let counted = if cost > burst { 0 } else { cost };
+            let (step, next) = checked.step(now, held, counted);
+            held = next.or(held);
+            let verdict = checked.verdict(step, cost);
+            let (allowed, left) = bucket.take(rate, cost);
+            proptest::prop_assert_eq!((verdict.allowed, u128::from(verdict.remaining)), (allowed, left));
+            if let Some(wait) = verdict.retry_after {
+                // As soon as it says, and no sooner.
+                let wait = u64::try_from(wait.as_micros()).unwrap();
+                proptest::prop_assert!(checked.step(now + wait, held, cost).0.allowed);
+                proptest::prop_assert!(!checked.step(now + wait - 1, held, cost).0.allowed);
+            }
+            now += pause;
+            bucket.pass(rate, pause);
+        }
+    }
+
+    /// Nothing younger than the window is missed, nothing older than it and a sixtieth counts.
+    #[test]
+    fn a_window_is_never_short_and_hardly_long_on_embedded(
+        window_ms in 1..10_000_u64,
+        steps in proptest::collection::vec((0..100_u32, 0..3_000_000_u64), 1..200),
+    ) {
+        let window = window::Window::new(Duration::from_millis(window_ms)).unwrap();
+        let (mut slices, mut log) = (Vec::new(), Vec::new());
+        let mut now = 1_700_000_000_000_000_i64;
+        for (by, pause) in steps {
+            let sum = window.add(&mut slices, Timestamp(now), by);
+            log.push((now, u64::from(by)));
+            let since = |oldest: i64| -> u64 {
+                log.iter().filter(|(at, _)| *at > oldest).map(|(_, by)| by).sum()
+            };
+            let length = i64::try_from(window_ms * 1_000).unwrap();
+            proptest::prop_assert!(sum >= since(now - length));
+            proptest::prop_assert!(sum <= since(now - length - length / 60 - 61), "{} {}", sum, now);
+            proptest::prop_assert!(slices.len() <= 61);
+            now += i64::try_from(pause).unwrap();
+        }
+    }
+}
