@@ -17,6 +17,12 @@ mod callers;
 mod changes;
 mod cli {
     mod decide;
+    mod entity {
+        mod cut_off;
+        mod formats;
+        mod import;
+        mod refused;
+    }
     mod init;
     mod key;
     mod policy;
@@ -25,11 +31,16 @@ mod cli {
 mod cluster;
 mod conformance;
 mod crash;
+mod directory;
 #[cfg(target_os = "linux")]
 mod disk_full;
 mod fixtures;
 mod harness;
 mod hostile;
+mod import {
+    mod bulk;
+    pub(crate) mod fixture;
+}
 mod limits;
 mod log_modes;
 mod packs;
@@ -54,9 +65,12 @@ mod routes {
         mod decide;
         mod decisions;
         mod elevations;
+        mod entities;
+        mod groups;
         mod policies {
             mod simulate;
         }
+        mod principals;
         mod role_assignments;
         mod roles;
     }

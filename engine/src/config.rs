@@ -181,6 +181,8 @@ pub struct Limits {
     pub nesting: usize,
     /// How long a request waits for the revision that it wants, in milliseconds.
     pub revision_wait_milliseconds: u64,
+    /// The most entities that one call imports.
+    pub bulk_entities: usize,
 }
 
 impl Default for Limits {
@@ -191,6 +193,7 @@ impl Default for Limits {
             batch_bytes: 16 << 20,
             nesting: 32,
             revision_wait_milliseconds: 1_000,
+            bulk_entities: 2_000_000,
         }
     }
 }
@@ -378,6 +381,7 @@ impl Config {
             ("limits.batch_items", self.limits.batch_items),
             ("limits.batch_bytes", self.limits.batch_bytes),
             ("limits.nesting", self.limits.nesting),
+            ("limits.bulk_entities", self.limits.bulk_entities),
             ("server.connections", self.server.connections),
             ("server.workers", self.server.workers.unwrap_or(1)),
             ("decision_log.queue_records", self.decision_log.queue_records),

@@ -16,6 +16,7 @@ mod assignments;
 mod authzen;
 mod batch;
 mod body;
+mod bulk;
 mod caller;
 mod claims;
 mod cursor;

@@ -87,6 +87,29 @@ impl Cli {
         }
     }
 
+    /// Runs it to its end with this on its standard input.
+    ///
+    /// # Panics
+    /// When it can't be started, or does not read.
+    pub fn run_with(mut self, input: &[u8]) -> Ran {
+        use std::io::Write;
+        crate::home::lead(&mut self.0);
+        self.0.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.0.spawn().expect("the program can be started");
+        child.stdin.take().expect("stdin is piped").write_all(input).expect("it reads");
+        let output = child.wait_with_output().expect("it ends");
+        Ran {
+            status: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Starts it, to be observed and ended.
+    pub fn start(self) -> Process {
+        Process::start(self.0)
+    }
+
     /// Runs what must fail by itself; one that still runs after 20 seconds is killed.
     ///
     /// # Panics

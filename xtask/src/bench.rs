@@ -5,6 +5,7 @@
 
 mod child;
 mod decision;
+mod entities;
 mod figures;
 mod load;
 mod questions;
@@ -24,6 +25,11 @@ const BENCHES: &[Bench] = &[
         name: "decision",
         about: "the server against a bare handler, at 1, 16 and 64 connections",
         run: decision::run,
+    },
+    Bench {
+        name: "entities",
+        about: "a million entities: import, memory, decisions with roles of the store",
+        run: entities::run,
     },
     Bench {
         name: "bare",

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::body::{JsonBody, refuse_duplicates};
+use super::bulk::{bulk_entities, is_ndjson};
 use super::caller::Authenticated;
 use super::error::{ApiError, ProblemBody};
 use super::listing::{self, Place, segment, shown_time};
@@ -52,7 +53,7 @@ pub(super) struct CreateEntityRequest {
     #[schema(value_type = Object)]
     attributes: Map<String, Value>,
     /// What it is in; these need not exist.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::object::list")]
     parents: Vec<Reference>,
     /// Tags, in the same form.
     #[serde(default)]
@@ -69,7 +70,7 @@ pub(super) struct ReplaceEntityRequest {
     #[schema(value_type = Object)]
     attributes: Map<String, Value>,
     /// What it is in; these need not exist.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::object::list")]
     parents: Vec<Reference>,
     /// Tags, in the same form.
     #[serde(default)]
@@ -227,12 +228,15 @@ pub(super) async fn list_entities(
     Ok(Json(EntitiesResponse { items: page.items, next: page.next }))
 }
 
-/// Makes an entity.
+/// Makes an entity; with NDJSON, many, in one change.
 #[utoipa::path(
     post, path = "/v1/entities", tag = "entities", operation_id = "create_entity",
     params(PackQuery, ("idempotency-key" = Option<String>, Header, description = "makes repeating the call safe")),
-    request_body(content = CreateEntityRequest, content_type = "application/json"),
-    responses((status = 201, body = EntityResponse), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
+    request_body(content((CreateEntityRequest = "application/json"), (String = "application/x-ndjson")),
+        description = "one entity, or one a line, in Cedar's form or in this one"),
+    responses((status = 200, body = String, content_type = "application/x-ndjson",
+            description = "of many: lines with `received`, and a last one with `created`, `updated`, `unchanged` and `revision`, or with `problem`"),
+        (status = 201, body = EntityResponse), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
         (status = 403, body = ProblemBody), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody),
         (status = 413, body = ProblemBody), (status = 415, body = ProblemBody), (status = 503, body = ProblemBody))
 )]
@@ -244,6 +248,9 @@ pub(super) async fn create_entity(
     let who = Authenticated::of(&app, &parts).await?;
     let query: PackQuery = listing::query(&parts)?;
     let pack = choose_pack(&app, &who, query.pack.as_deref())?;
+    if is_ndjson(&parts.headers) {
+        return bulk_entities(&app, &who, pack, &parts, body).await;
+    }
     let body = JsonBody::read(&app, &parts, body).await?;
     let meant: Meant = body.peek();
     let target = about(&pack, meant.type_name.as_deref(), meant.id.as_deref());

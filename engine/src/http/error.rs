@@ -232,8 +232,9 @@ pub(super) struct ProblemBody {
     errors: Vec<String>,
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
+impl ApiError {
+    /// The problem, for an answer whose status has been sent already.
+    pub(super) fn problem(self) -> (StatusCode, ProblemBody) {
         let status = self.status();
         let detail = outward(&self);
         let code = self.code().to_owned();
@@ -246,6 +247,13 @@ impl IntoResponse for ApiError {
             detail,
             errors,
         };
+        (status, body)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, body) = self.problem();
         let text = serde_json::to_string(&body).unwrap_or_default();
         with_challenge(
             status,

@@ -15,6 +15,7 @@ const SERVER_CORE: &str = "0";
 /// The core that the load is pinned to.
 const LOAD_CORE: &str = "1";
 const START_LIMIT: Duration = Duration::from_secs(30);
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// A running server; it is ended when this is dropped.
@@ -79,28 +80,41 @@ impl Server {
     }
 
     /// The text of a page, asked for with the server's key.
-    #[expect(clippy::disallowed_methods, reason = "the bench asks the server that it has started itself")]
     pub(super) fn get(&self, path: &str) -> Result<String, Failure> {
+        match self.call("GET", path, "")? {
+            (200, body) => Ok(body),
+            (status, _) => Err(Failure::Failed(format!("GET {path}: {status}"))),
+        }
+    }
+
+    /// The status and text of an answer to a call with the server's key, with JSON if there is a body.
+    #[expect(clippy::disallowed_methods, reason = "the bench asks the server that it has started itself")]
+    pub(super) fn call(&self, method: &str, path: &str, body: &str) -> Result<(u16, String), Failure> {
         let ask = || -> std::io::Result<String> {
             let mut stream = TcpStream::connect(self.address)?;
-            stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+            stream.set_read_timeout(Some(ANSWER_LIMIT))?;
             let key = self.key.as_deref().unwrap_or_default();
+            let about_body = match body {
+                "" => String::new(),
+                _ => format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()),
+            };
             // HTTP/1.0: the answer is neither chunked nor followed by another.
             write!(
                 stream,
-                "GET {path} HTTP/1.0\r\nHost: {}\r\nAuthorization: Bearer {key}\r\n\r\n",
+                "{method} {path} HTTP/1.0\r\nHost: {}\r\nAuthorization: Bearer {key}\r\n{about_body}\r\n{body}",
                 self.address
             )?;
             let mut answer = String::new();
             stream.read_to_string(&mut answer)?;
             Ok(answer)
         };
-        let answer = ask().map_err(|error| Failure::because(format!("GET {path}"), error))?;
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-        if head.split(' ').nth(1) != Some("200") {
-            return Err(Failure::Failed(format!("GET {path}: {}", head.lines().next().unwrap_or_default())));
-        }
-        Ok(body.to_owned())
+        let answer = ask().map_err(|error| Failure::because(format!("{method} {path}"), error))?;
+        let (head, text) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let status = status.ok_or_else(|| {
+            Failure::Failed(format!("{method} {path}: {}", head.lines().next().unwrap_or_default()))
+        })?;
+        Ok((status, text.to_owned()))
     }
 
     /// Asks the server to end and waits until it has, with success.

@@ -41,7 +41,7 @@ impl Round {
 }
 
 /// The middle value; of an even count, the mean of the two middle ones; of none, zero.
-fn median(mut values: Vec<f64>) -> f64 {
+pub(super) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     let upper = values.get(middle).copied().unwrap_or_default();

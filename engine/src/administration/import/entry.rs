@@ -227,7 +227,7 @@ mod tests {
             ("{\"uid\": 1} x", None, "trailing"),
             ("{\"id\": \"a\"}", Some("type"), "missing"),
             ("{\"type\": \"T\", \"id\": 1}", Some("id"), "string"),
-            ("{\"type\": \"T\", \"id\": \"a\", \"uid\": {}}", Some("id"), "no entity has"),
+            ("{\"id\": \"a\", \"uid\": {}}", Some("id"), "no entity has"),
             ("{\"type\": \"T\", \"id\": \"a\", \"attrs\": {}}", Some("attrs"), "no entity has"),
             ("{\"type\": \"T\", \"id\": \"a\", \"attributes\": []}", Some("attributes"), "object"),
             ("{\"type\": \"T\", \"id\": \"a\", \"parents\": {}}", Some("parents"), "list"),

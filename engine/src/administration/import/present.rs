@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::hierarchy;
 use super::rows::Rows;
 use crate::administration::AdminError;
-use crate::entity::{Data, EntityUpdate, Kind, RoleSettings, Status, Update};
+use crate::administration::value::parents;
+use crate::entity::{Data, EntityUpdate, Kind, RoleSettings, Row, Status, Update};
 use crate::policy::Pack;
 use crate::protect::digest;
 use crate::store::entities::EntityRow;
@@ -29,6 +30,15 @@ pub struct Present {
 }
 
 type Contents = HashMap<u128, u128, foldhash::fast::RandomState>;
+
+/// What rows change that has rights of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Principals.
+    pub principals: bool,
+    /// Groups, or who is in them: who is in a group has what it holds.
+    pub groups: bool,
+}
 
 /// Rows that are taken over together.
 const AT_ONCE: usize = 20_000;
@@ -99,6 +109,40 @@ impl Present {
         Ok(imported)
     }
 
+    /// What kinds of things these rows would change, besides entities.
+    ///
+    /// # Errors
+    /// When the rows can't be read.
+    pub fn touched(&self, pack: &Pack, rows: &Rows) -> io::Result<Touched> {
+        let group = pack.entity_type(Kind::Group.name()).map(|group| group.to_string());
+        let data = self.data.pack(&self.tenant, &self.pack);
+        let group_number = data.zip(group.as_deref()).and_then(|(data, group)| data.types().named(group));
+        let mut touched = Touched::default();
+        for row in rows.read() {
+            let row = row?;
+            let kind = Kind::from_name(&row.kind).unwrap_or(Kind::Entity);
+            touched.principals |= kind.is_principal();
+            if kind == Kind::Group || touched.groups {
+                touched.groups = true;
+                continue;
+            }
+            let new = parents(&row.parents);
+            let mut new: Vec<&str> = new
+                .iter()
+                .filter(|(name, _)| Some(name) == group.as_ref())
+                .map(|(_, id)| id.as_str())
+                .collect();
+            let old = data.and_then(|data| data.row((data.types().named(&row.type_name)?, &row.id)));
+            let old = old.into_iter().flat_map(Row::parents);
+            let mut old: Vec<&str> =
+                old.filter(|(number, _)| Some(*number) == group_number).map(|(_, id)| id).collect();
+            new.sort_unstable();
+            old.sort_unstable();
+            touched.groups |= new != old;
+        }
+        Ok(touched)
+    }
+
     /// Looks at the whole as it would be with these rows: nothing may be in itself.
     ///
     /// # Errors
@@ -133,7 +177,7 @@ impl Present {
             kind: Kind::from_name(&row.kind).unwrap_or(Kind::Entity),
             attributes: row.attributes,
             tags: row.tags,
-            parents: serde_json::from_str(&row.parents).unwrap_or_default(),
+            parents: parents(&row.parents),
             status,
             settings,
             version: self.sequence + 1,

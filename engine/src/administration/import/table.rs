@@ -1,6 +1,7 @@
 //! CSV (RFC 4180): a line of column names, then one entity a row, as a mapping says.
 
-use std::io::Read;
+use std::collections::VecDeque;
+use std::io::{self, Read};
 
 use super::entry::{Entry, EntryError};
 use super::mapping::Mapping;
@@ -9,8 +10,28 @@ use super::{Content, Fault, Piece, Place};
 /// Reads rows.
 #[derive(Debug)]
 pub struct TableReader<R> {
-    input: csv::Reader<R>,
+    input: csv::Reader<Newlines<R>>,
+    /// How many line breaks were passed.
+    passed: u64,
     ended: bool,
+}
+
+/// Remembers where line breaks are: the parser takes the end of a line, `\r\n`, for the beginning of the next.
+#[derive(Debug)]
+struct Newlines<R> {
+    input: R,
+    offset: u64,
+    ahead: VecDeque<u64>,
+}
+
+impl<R: Read> Read for Newlines<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        let bytes = buffer.get(..read).unwrap_or_default().iter().zip(self.offset..);
+        self.ahead.extend(bytes.filter(|(byte, _)| **byte == b'\n').map(|(_, offset)| offset));
+        self.offset += read as u64;
+        Ok(read)
+    }
 }
 
 /// Which cell is which.
@@ -27,6 +48,7 @@ impl<R: Read> TableReader<R> {
     /// # Errors
     /// When a column that the mapping names is not there, or there twice.
     pub fn new(input: R, mapping: &Mapping) -> Result<(Self, Columns), Fault> {
+        let input = Newlines { input, offset: 0, ahead: VecDeque::new() };
         let mut input = csv::ReaderBuilder::new().delimiter(mapping.delimiter_byte()).from_reader(input);
         let first = Place::line(1);
         let header = input.headers().map_err(|error| Fault::malformed(first, error.to_string()))?;
@@ -43,7 +65,7 @@ impl<R: Read> TableReader<R> {
         let id = found.next().unwrap_or_default();
         let attributes = found.by_ref().take(mapping.attributes.len()).collect();
         let columns = Columns { id, attributes, parents: found.collect() };
-        Ok((Self { input, ended: false }, columns))
+        Ok((Self { input, passed: 0, ended: false }, columns))
     }
 
     /// The next row.
@@ -52,20 +74,29 @@ impl<R: Read> TableReader<R> {
             return None;
         }
         let mut cells = csv::StringRecord::new();
-        let place = Place::line(self.input.position().line());
-        match self.input.read_record(&mut cells) {
+        let read = self.input.read_record(&mut cells);
+        let place = Place::line(self.line_of(&cells));
+        match read {
             Ok(false) => None,
-            Ok(true) => {
-                // Empty lines were skipped.
-                let place = cells.position().map_or(place, |position| Place::line(position.line()));
-                Some(Ok(Piece { place, content: Content::Cells(cells) }))
-            }
+            Ok(true) => Some(Ok(Piece { place, content: Content::Cells(cells) })),
             Err(error) => {
                 self.ended = error.is_io_error();
-                let place = error.position().map_or(place, |position| Place::line(position.line()));
                 Some(Err(Fault::malformed(place, describe(&error))))
             }
         }
+    }
+
+    /// The line on which the row that was just read begins.
+    fn line_of(&mut self, cells: &csv::StringRecord) -> u64 {
+        let end = self.input.position().byte();
+        let mut last = None;
+        while let Some(offset) = self.input.get_mut().ahead.pop_front_if(|offset| *offset < end) {
+            self.passed += 1;
+            last = Some(offset);
+        }
+        let own_end = u64::from(last.is_some_and(|offset| offset + 1 == end));
+        let within: usize = cells.iter().map(|cell| cell.matches('\n').count()).sum();
+        (1 + self.passed).saturating_sub(own_end + within as u64)
     }
 }
 

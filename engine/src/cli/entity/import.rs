@@ -20,7 +20,7 @@ use crate::administration::import::table::TableReader;
 use crate::administration::import::work::{Step, Work, carry_out};
 use crate::administration::import::{Format, table::Columns};
 use crate::app::open_store;
-use crate::cli::{Failure, block_on, print, root_key, say, system};
+use crate::cli::{Failure, announce, block_on, print, root_key, say, system};
 use crate::store::imports::Imported;
 
 pub(super) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
@@ -53,17 +53,30 @@ pub(super) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
             present.check(&pack, &rows)?;
             let sequence = present.sequence;
             progress.clear();
+            if !args.dry_run {
+                // The same again: what could not be announced before is announced now.
+                announce(&config, &store).await?;
+            }
             say_done(if args.dry_run { "it would be: " } else { "" }, expected, sequence);
         } else {
             let (store, clock, rng, tenant) = (&store, &*clock, &*rng, args.whose.tenant.as_str());
             let count = rows.count;
             let work = Work { store, clock, rng, tenant, pack: Arc::clone(&pack), caller_id: None, rows };
+            let mut first = true;
             let finished = carry_out(&work, present, |step| match step {
-                Step::Staged(staged) => progress.staged(staged, count),
+                Step::Staged(staged) => {
+                    if std::mem::take(&mut first) && staged > 0 {
+                        progress.note(&format!(
+                            "going on: {staged} of {count} entities wait in the store already"
+                        ));
+                    }
+                    progress.staged(staged, count);
+                }
                 Step::Finishing => progress.finishing(),
             })
             .await?;
             progress.clear();
+            announce(&config, store).await?;
             say_done("", finished.imported, finished.sequence);
         }
         store.close().await;
