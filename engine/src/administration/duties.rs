@@ -46,7 +46,8 @@ fn refuse(found: Result<Option<Conflict>, Unreadable>) -> Result<(), AdminError>
 }
 
 fn unreadable() -> AdminError {
-    let corrupt = crate::store::StoreError::Corrupt { what: "entities", detail: "they can't be judged by".into() };
+    let corrupt =
+        crate::store::StoreError::Corrupt { what: "entities", detail: "they can't be judged by".into() };
     AdminError::Change(corrupt.into())
 }
 
