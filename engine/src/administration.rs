@@ -8,6 +8,12 @@ use std::sync::Arc;
 use crate::app::ChangeError;
 use crate::policy::Pack;
 
+pub mod approval;
+pub mod assignments;
+mod duties;
+pub mod elevations;
+pub mod grant;
+pub mod roles;
 pub mod ending;
 pub mod entities;
 pub mod export;
