@@ -15,6 +15,8 @@ pub mod assignment;
 pub mod bytes;
 pub mod data;
 pub mod encoded;
+pub mod exclusion;
+pub mod holding;
 pub mod inactive;
 pub mod memory;
 pub mod pack_data;

@@ -114,6 +114,20 @@ pub fn optional<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer.deserialize_option(OptionVisitor(PhantomData))
 }
 
+struct Only<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Only<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        only(deserializer).map(Self)
+    }
+}
+
+/// For `deserialize_with`: a list of objects.
+pub fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    let objects: Vec<Only<T>> = Deserialize::deserialize(deserializer)?;
+    Ok(objects.into_iter().map(|Only(object)| object).collect())
+}
+
 /// Reads text that is an object.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cedar_policy::Entity;
+use cedar_policy_core::ast::PartialValue;
 use serde_json::{Map, Value, json};
 
 use super::AdminError;
@@ -51,6 +52,7 @@ pub fn check(pack: &Arc<Pack>, unchecked: Unchecked<'_>) -> Result<Checked, Admi
         "parents": shown,
     });
     let entity = Entity::from_json_value(whole, pack.schema.as_ref()).map_err(invalid)?;
+    refuse_unknown(&entity)?;
     let mut normal = entity.to_json_value().map_err(invalid)?;
     let mut take = |name: &str| normal.get_mut(name).map_or_else(|| json!({}), Value::take);
     Ok(Checked {
@@ -58,6 +60,16 @@ pub fn check(pack: &Arc<Pack>, unchecked: Unchecked<'_>) -> Result<Checked, Admi
         tags: take("tags").to_string(),
         parents: json!(parents).to_string(),
     })
+}
+
+/// Cedar takes values that it does not know yet. They are for its own use, and no question could be decided by them.
+fn refuse_unknown(entity: &Entity) -> Result<(), AdminError> {
+    let core: &cedar_policy_core::ast::Entity = entity.as_ref();
+    let mut values = core.attrs().chain(core.tags());
+    match values.find(|(_, value)| !matches!(value, PartialValue::Value(_))) {
+        Some((name, _)) => Err(AdminError::AttributesInvalid(format!("`{name}` has no value that is known"))),
+        None => Ok(()),
+    }
 }
 
 fn invalid(error: impl std::error::Error) -> AdminError {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use cedar_policy_core::ast::EntityUID;
 
 use super::assignment::{ALWAYS, Assignment, NEVER, Place};
+use super::holding::place_of;
 use super::pack_data::PackData;
 use super::types::Unreadable;
 use super::view::Facts;
@@ -22,7 +23,7 @@ pub const LONGEST_CHAIN: u8 = 5;
 const MOST_STEPS: usize = 1_000_000;
 
 /// The time in which something holds: from its start on, before its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Window {
     /// The first instant.
     pub from: Timestamp,
@@ -79,7 +80,7 @@ impl Asked {
     }
 
     /// Whether what counts at `place` counts here.
-    fn is_covered_by(&self, place: &Place<EntityUID>) -> bool {
+    pub fn is_covered_by(&self, place: &Place<EntityUID>) -> bool {
         match (place, &self.place) {
             (Place::Tenant, _) => true,
             (Place::Resource(one), Place::Resource(asked)) => one == asked,
@@ -207,11 +208,7 @@ impl<'a> Ancestry<'a> {
     ) -> Result<bool, Unreadable> {
         let data = self.data;
         let uid = |held: &super::assignment::Held| data.uid(held.key());
-        let place = match &assignment.place {
-            Place::Tenant => Place::Tenant,
-            Place::Resource(target) => Place::Resource(uid(target)?),
-            Place::Tree(target) => Place::Tree(uid(target)?),
-        };
+        let place = place_of(self.facts, assignment)?;
         if let Some(target) = place.target() {
             self.targets.insert(target.clone());
         }

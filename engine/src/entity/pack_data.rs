@@ -111,6 +111,21 @@ impl PackData {
         self.assignments.iter()
     }
 
+    /// Whether others build on this entity: as a parent, a role, a delegator, or the target of a scope.
+    pub fn is_built_on(&self, key: Key<'_>) -> bool {
+        self.built_on(key).is_some()
+    }
+
+    /// The key of an entity that others build on, as the data has it.
+    pub fn built_on(&self, key: Key<'_>) -> Option<Key<'_>> {
+        self.built_on.get(hash(&self.hasher, key), |held| held.key() == key).map(|held| held.key())
+    }
+
+    /// All that have been assigned something.
+    pub fn subjects(&self) -> impl Iterator<Item = Key<'_>> {
+        self.by_subject.iter().filter_map(|held| held.first()).map(|one| one.subject.key())
+    }
+
     /// How many entities there are.
     pub fn entity_count(&self) -> usize {
         self.rows.len()
@@ -216,7 +231,7 @@ impl PackData {
     /// Notes that an entity or what it is assigned changes.
     fn changed(&mut self, key: Key<'_>) {
         self.number = fresh_number();
-        if self.built_on.get(hash(&self.hasher, key), |held| held.key() == key).is_some() {
+        if self.is_built_on(key) {
             self.hierarchy = self.number;
         }
     }

@@ -6,6 +6,7 @@ use super::*;
 use crate::clock::Timestamp;
 
 mod delegation;
+mod duties;
 mod limits;
 mod model;
 mod values;
@@ -70,7 +71,7 @@ pub(super) fn facts<'a>(
     Facts {
         files,
         pack: PACK,
-        principals,
+        kinds: principals,
         data: data.pack(TENANT, PACK).map(Arc::as_ref),
         inactive: Some(data.inactive(TENANT)),
         now: Timestamp(now),

@@ -28,6 +28,8 @@ pub enum Kind {
 impl Kind {
     /// The kinds that can be asked about as principals, locked and disabled.
     pub const PRINCIPALS: [Self; 3] = [Self::User, Self::Service, Self::Device];
+    /// The kinds that packs map to types of theirs.
+    pub const NAMED: [Self; 5] = [Self::User, Self::Service, Self::Device, Self::Group, Self::Role];
     /// Every kind.
     pub const ALL: [Self; 6] =
         [Self::User, Self::Service, Self::Device, Self::Group, Self::Role, Self::Entity];

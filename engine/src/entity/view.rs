@@ -30,8 +30,8 @@ pub struct Facts<'a> {
     pub files: &'a EntityStore,
     /// The pack's name.
     pub pack: &'a str,
-    /// The pack's Cedar types for the kinds of principals.
-    pub principals: &'a [(Kind, EntityType)],
+    /// The pack's Cedar types for the kinds that have a name of their own.
+    pub kinds: &'a [(Kind, EntityType)],
     /// What the tenant has in the pack.
     pub data: Option<&'a PackData>,
     /// Whom the tenant has locked or disabled.
@@ -43,7 +43,7 @@ pub struct Facts<'a> {
 impl<'a> Facts<'a> {
     /// A pack's own entities alone.
     pub fn of_files(files: &'a EntityStore) -> Self {
-        Self { files, pack: "", principals: &[], data: None, inactive: None, now: Timestamp(0) }
+        Self { files, pack: "", kinds: &[], data: None, inactive: None, now: Timestamp(0) }
     }
 
     /// What a question about this resource sees.
@@ -65,7 +65,7 @@ impl<'a> Facts<'a> {
                 // The row's own type counts too: the pack may have mapped the kind otherwise when it was made.
                 let is_row =
                     *mark.pack == *self.pack && *mark.entity_type == *principal.entity_type().to_string();
-                if is_row || self.principals.iter().any(is_meant) {
+                if is_row || self.kinds.iter().any(is_meant) {
                     status = status.max(mark.status);
                 }
             }

@@ -43,11 +43,17 @@ impl JsonBody {
     /// # Errors
     /// As for a body that there must be.
     pub(super) async fn read_if_any(app: &App, parts: &Parts, body: Body) -> Result<Self, ApiError> {
-        use axum::body::HttpBody;
-        if body.is_end_stream() && !parts.headers.contains_key(header::CONTENT_TYPE) {
-            return Ok(Self(Bytes::from_static(b"{}")));
+        if parts.headers.contains_key(header::CONTENT_TYPE) {
+            return Self::read(app, parts, body).await;
         }
-        Self::read(app, parts, body).await
+        let patience = Duration::from_secs(app.config.server.body_seconds);
+        let reading = Limited::new(body, 1).collect();
+        let read = tokio::time::timeout(patience, reading).await.map_err(|_| ApiError::RequestTimeout)?;
+        if read.is_ok_and(|collected| collected.to_bytes().is_empty()) {
+            Ok(Self(Bytes::from_static(b"{}")))
+        } else {
+            Err(ApiError::UnsupportedMediaType)
+        }
     }
 
     /// Reads a request's body.

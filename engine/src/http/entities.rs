@@ -53,7 +53,7 @@ pub(super) struct CreateEntityRequest {
     #[schema(value_type = Object)]
     attributes: Map<String, Value>,
     /// What it is in; these need not exist.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::object::list")]
     parents: Vec<Reference>,
     /// Tags, in the same form.
     #[serde(default)]
@@ -70,7 +70,7 @@ pub(super) struct ReplaceEntityRequest {
     #[schema(value_type = Object)]
     attributes: Map<String, Value>,
     /// What it is in; these need not exist.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::object::list")]
     parents: Vec<Reference>,
     /// Tags, in the same form.
     #[serde(default)]

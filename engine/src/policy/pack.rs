@@ -29,8 +29,8 @@ pub struct Pack {
     pub warnings: Vec<Problem>,
     types: HashMap<String, EntityType>,
     action_type: EntityType,
-    /// The types of the kinds of principals.
-    principals: Vec<(Kind, EntityType)>,
+    /// The types of the kinds that have a name of their own.
+    kinds: Vec<(Kind, EntityType)>,
 }
 
 impl Pack {
@@ -79,9 +79,9 @@ impl Pack {
         let types = keep(type_names(&settings, &entities, schema.as_ref(), manifest), &mut problems);
         let Some((types, action_type)) = types.filter(|_| problems.is_empty()) else { return Err(problems) };
         let mut pack =
-            Self { settings, rules, entities, schema, warnings, types, action_type, principals: Vec::new() };
-        let principal = |kind: Kind| Some((kind, pack.entity_type(kind.name())?));
-        pack.principals = Kind::PRINCIPALS.into_iter().filter_map(principal).collect();
+            Self { settings, rules, entities, schema, warnings, types, action_type, kinds: Vec::new() };
+        let of_kind = |kind: Kind| Some((kind, pack.entity_type(kind.name())?));
+        pack.kinds = Kind::NAMED.into_iter().filter_map(of_kind).collect();
         Ok(pack)
     }
 
@@ -90,7 +90,7 @@ impl Pack {
         Facts {
             files: &self.entities,
             pack: self.name(),
-            principals: &self.principals,
+            kinds: &self.kinds,
             data: data.pack(tenant, self.name()).map(Arc::as_ref),
             inactive: Some(data.inactive(tenant)),
             now,

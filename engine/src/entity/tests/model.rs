@@ -10,10 +10,10 @@ use super::*;
 /// The rows, as a list would have them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Model {
-    rows: BTreeMap<Named, EntityUpdate>,
-    assigned: BTreeMap<String, AssignmentUpdate>,
-    statuses: BTreeMap<Named, Status>,
-    files: BTreeMap<Named, Vec<Named>>,
+    pub(super) rows: BTreeMap<Named, EntityUpdate>,
+    pub(super) assigned: BTreeMap<String, AssignmentUpdate>,
+    pub(super) statuses: BTreeMap<Named, Status>,
+    pub(super) files: BTreeMap<Named, Vec<Named>>,
 }
 
 impl Model {
@@ -38,7 +38,7 @@ impl Model {
         }
     }
 
-    fn parents(&self, of: &Named) -> Vec<Named> {
+    pub(super) fn parents(&self, of: &Named) -> Vec<Named> {
         match self.files.get(of) {
             Some(parents) => parents.clone(),
             None => self.rows.get(of).map(|row| row.parents.clone()).unwrap_or_default(),
@@ -87,7 +87,7 @@ impl Model {
             })
     }
 
-    fn reach(&self, of: &Named, asked: &Scope, now: Timestamp, chain: u8) -> BTreeSet<Named> {
+    pub(super) fn reach(&self, of: &Named, asked: &Scope, now: Timestamp, chain: u8) -> BTreeSet<Named> {
         self.closure(of, &|member| {
             let held = self.assigned.values().filter(|one| one.subject == *member);
             held.filter(|one| self.in_force(one, asked, now, chain)).map(|one| one.role.clone()).collect()
@@ -95,7 +95,7 @@ impl Model {
     }
 }
 
-fn pick(of: &'static str, many: usize) -> impl Strategy<Value = Named> {
+pub(super) fn pick(of: &'static str, many: usize) -> impl Strategy<Value = Named> {
     (0..many).prop_map(move |n| named(of, &format!("{}{n}", of.to_lowercase())))
 }
 
@@ -107,7 +107,7 @@ fn parent() -> impl Strategy<Value = Named> {
     prop_oneof![3 => pick("Group", 3), 2 => pick("Role", 3), 3 => pick("Folder", 2), 1 => anything()]
 }
 
-fn scope() -> impl Strategy<Value = Scope> {
+pub(super) fn scope() -> impl Strategy<Value = Scope> {
     prop_oneof![
         2 => Just(Scope::Tenant),
         1 => pick("Doc", 2).prop_map(|(t, i)| Scope::Resource(t, i)),
@@ -127,14 +127,23 @@ fn kind(of: &str) -> Kind {
 pub(super) fn update() -> impl Strategy<Value = Update> {
     let status =
         prop_oneof![4 => Just(Status::Active), 1 => Just(Status::Locked), 1 => Just(Status::Disabled)];
-    let row = (anything(), prop::collection::vec(parent(), 0..3), status.clone(), any::<u8>()).prop_map(
-        |((entity_type, id), parents, status, level)| {
+    let exclusive = prop::option::weighted(0.5, 0_usize..3);
+    let row = (anything(), prop::collection::vec(parent(), 0..3), status.clone(), any::<u8>(), exclusive)
+        .prop_map(|((entity_type, id), parents, status, level, exclusive)| {
             let kind = kind(&entity_type);
             let status = if kind.is_principal() { status } else { Status::Active };
             let attributes = format!("{{\"level\":{level}}}");
-            Update::Entity(EntityUpdate { attributes, parents, status, ..entity(kind, &entity_type, &id) })
-        },
-    );
+            let exclusive_with = exclusive.into_iter().map(|n| format!("role{n}")).collect();
+            let settings = RoleSettings { exclusive_with, ..RoleSettings::default() };
+            let settings = if kind == Kind::Role { settings } else { RoleSettings::default() };
+            Update::Entity(EntityUpdate {
+                attributes,
+                parents,
+                status,
+                settings,
+                ..entity(kind, &entity_type, &id)
+            })
+        });
     let gone = (anything(), status).prop_map(|((entity_type, id), status)| {
         let kind = kind(&entity_type);
         let status = if kind.is_principal() { status } else { Status::Active };
@@ -168,19 +177,19 @@ pub(super) fn update() -> impl Strategy<Value = Update> {
 }
 
 /// Files whose entities are in others, without circles: Cedar refuses these.
-fn files() -> impl Strategy<Value = BTreeMap<Named, Vec<Named>>> {
+pub(super) fn files() -> impl Strategy<Value = BTreeMap<Named, Vec<Named>>> {
     let none = prop::collection::vec(prop_oneof![pick("Group", 3), pick("Role", 3), pick("Folder", 2)], 0..2);
     prop::collection::btree_map(prop_oneof![pick("User", 3), pick("Doc", 2)], none, 0..3)
 }
 
-fn store(files: &BTreeMap<Named, Vec<Named>>) -> EntityStore {
+pub(super) fn store(files: &BTreeMap<Named, Vec<Named>>) -> EntityStore {
     EntityStore::new(files.iter().map(|(key, parents)| {
         let parents: HashSet<_> = parents.iter().map(uid).collect();
         Arc::new(Entity::new_with_attr_partial_value(uid(key), [], HashSet::new(), parents, []))
     }))
 }
 
-fn everything() -> Vec<Named> {
+pub(super) fn everything() -> Vec<Named> {
     let all = [("User", 3), ("Group", 3), ("Role", 3), ("Doc", 2), ("Folder", 2)];
     let each = |(of, many): (&'static str, usize)| {
         (0..many).map(move |n| named(of, &format!("{}{n}", of.to_lowercase())))

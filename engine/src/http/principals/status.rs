@@ -56,7 +56,7 @@ pub(in crate::http) struct PrincipalStatusResponse {
 #[utoipa::path(
     post, path = "/v1/principals/{id}/lock", tag = "principals", operation_id = "lock_principal",
     params(PrincipalQuery, ("id" = String, Path, description = "the id, percent-encoded")),
-    request_body(content = Option<PrincipalStatusRequest>, content_type = "application/json"),
+    request_body(content = PrincipalStatusRequest, content_type = "application/json"),
     responses((status = 200, body = PrincipalStatusResponse), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody),
         (status = 404, body = ProblemBody), (status = 409, body = ProblemBody),
         (status = 413, body = ProblemBody), (status = 415, body = ProblemBody), (status = 503, body = ProblemBody))
@@ -73,7 +73,7 @@ pub(in crate::http) async fn lock_principal(
 #[utoipa::path(
     post, path = "/v1/principals/{id}/unlock", tag = "principals", operation_id = "unlock_principal",
     params(PrincipalQuery, ("id" = String, Path, description = "the id, percent-encoded")),
-    request_body(content = Option<PrincipalStatusRequest>, content_type = "application/json"),
+    request_body(content = PrincipalStatusRequest, content_type = "application/json"),
     responses((status = 200, body = PrincipalStatusResponse), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody),
         (status = 404, body = ProblemBody), (status = 409, body = ProblemBody),
         (status = 413, body = ProblemBody), (status = 415, body = ProblemBody), (status = 503, body = ProblemBody))
@@ -90,7 +90,7 @@ pub(in crate::http) async fn unlock_principal(
 #[utoipa::path(
     post, path = "/v1/principals/{id}/disable", tag = "principals", operation_id = "disable_principal",
     params(PrincipalQuery, ("id" = String, Path, description = "the id, percent-encoded")),
-    request_body(content = Option<PrincipalStatusRequest>, content_type = "application/json"),
+    request_body(content = PrincipalStatusRequest, content_type = "application/json"),
     responses((status = 200, body = PrincipalStatusResponse), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody),
         (status = 404, body = ProblemBody), (status = 409, body = ProblemBody),
         (status = 413, body = ProblemBody), (status = 415, body = ProblemBody), (status = 503, body = ProblemBody))
@@ -107,7 +107,7 @@ pub(in crate::http) async fn disable_principal(
 #[utoipa::path(
     post, path = "/v1/principals/{id}/enable", tag = "principals", operation_id = "enable_principal",
     params(PrincipalQuery, ("id" = String, Path, description = "the id, percent-encoded")),
-    request_body(content = Option<PrincipalStatusRequest>, content_type = "application/json"),
+    request_body(content = PrincipalStatusRequest, content_type = "application/json"),
     responses((status = 200, body = PrincipalStatusResponse), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody),
         (status = 404, body = ProblemBody), (status = 409, body = ProblemBody),
         (status = 413, body = ProblemBody), (status = 415, body = ProblemBody), (status = 503, body = ProblemBody))
