@@ -117,7 +117,13 @@ pub enum Wrong {
     Twice(Place),
     /// It breaks a rule of the pack or of the service.
     #[error(transparent)]
-    Refused(#[from] AdminError),
+    Refused(Box<AdminError>),
+}
+
+impl From<AdminError> for Wrong {
+    fn from(error: AdminError) -> Self {
+        Self::Refused(Box::new(error))
+    }
 }
 
 /// What is wrong, and where.
@@ -142,7 +148,8 @@ impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: ", self.place)?;
         // That error names its field itself.
-        let names_it = matches!(self.wrong, Wrong::Refused(AdminError::Invalid { .. }));
+        let names_it =
+            matches!(&self.wrong, Wrong::Refused(error) if matches!(**error, AdminError::Invalid { .. }));
         match &self.field {
             Some(field) if !names_it => write!(formatter, "`{field}`: {}", self.wrong),
             _ => write!(formatter, "{}", self.wrong),

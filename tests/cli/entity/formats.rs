@@ -103,7 +103,7 @@ fn what_a_table_can_not_say_is_an_error_and_no_file() {
         (json!({"type": "user", "id": "x", "tags": {"a": "b"}}), "tags"),
         (json!({"type": "user", "id": "x", "parents": [{"type": "group", "id": "a|b"}]}), "parents"),
     ] {
-        let _ = import_lines(&server, &[entity_.clone()]);
+        let _ = import_lines(&server, std::slice::from_ref(&entity_));
         let out = server.policies().with_file_name("users.csv");
         let ran = entity(
             &server,

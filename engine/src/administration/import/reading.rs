@@ -154,8 +154,7 @@ pub fn read_all<R: BufRead + Send>(
         }
         drop(checked);
         // A thread that ended otherwise than by its end has not given all.
-        let whole =
-            threads.into_iter().map(ScopedJoinHandle::join).fold(true, |whole, end| whole && end.is_ok());
+        let whole = threads.into_iter().map(ScopedJoinHandle::join).filter(Result::is_err).count() == 0;
         if whole { Ok(()) } else { Err(io::Error::other("a checking thread failed, which is a defect")) }
     })?;
     if faults.count > 0 {
