@@ -100,7 +100,7 @@ impl Team {
         Wish { principal: Party::read(who), role: role.into(), place: Place::Tenant }
     }
 
-    fn new(&self, who: &str, role: &str) -> NewAssignment {
+    fn assignment(&self, who: &str, role: &str) -> NewAssignment {
         NewAssignment {
             id: self.app.new_id("ras_", self.app.clock.now()),
             wish: Self::wish(who, role),
