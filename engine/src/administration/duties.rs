@@ -11,14 +11,16 @@ use crate::entity::holding::{Claim, holds, may_pass_on};
 use crate::entity::{Data, Named, Unreadable, Update, Window};
 use crate::store::assignments::AssignmentRow;
 
-/// Whether a change of roles brings nobody two that exclude each other.
+/// Whether the change of a role brings nobody two that exclude each other.
 ///
 /// # Errors
 /// When it does.
-pub(super) fn check_roles(ground: &Ground, after: &Data) -> Result<(), AdminError> {
+pub(super) fn check_role(ground: &Ground, after: &Data, role: &Named) -> Result<(), AdminError> {
+    let role = uid_of(role).ok_or_else(unreadable)?;
     let before = &ground.snapshot.data;
     let facts = |data| ground.pack.facts(data, &ground.tenant, ground.now);
-    refuse(new_conflict(facts(before), facts(after), None))
+    // What nobody has brings nobody anything.
+    refuse(new_conflict(facts(before), facts(after), Some(&role)))
 }
 
 /// The same of an assignment, as if it were in force already.

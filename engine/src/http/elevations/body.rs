@@ -90,10 +90,14 @@ impl ElevationRequest {
     }
 }
 
-/// An empty object.
+/// Why an elevation is ended.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::http) struct Nothing {}
+pub(in crate::http) struct EndRequest {
+    /// Why, in 1 to 1,000 characters: for the decision log.
+    #[serde(default)]
+    pub(in crate::http) reason: Option<String>,
+}
 
 /// An elevation.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
