@@ -51,11 +51,11 @@ permit(principal, action == Corp::Action::"read", resource in Corp::Folder::"arc
 forbid(principal in Corp::Group::"suspended", action, resource);
 "#;
 
-/// The pack under some name. Its files have the user `root`, in the group `wheel`, and the document `charter`.
+/// The pack under some name. Its files have the user `resident`, in the group `wheel`, and the document `charter`.
 pub(crate) fn pack(name: &str) -> Pack {
     let named = |type_name: &str, id: &str| json!({"type": type_name, "id": id});
     Pack::new(name).manifest(TYPES).file("schema.cedarschema", SCHEMA).cedar(POLICIES).entities(&json!([
-        {"uid": named("Corp::User", "root"), "attrs": {"level": 9}, "parents": [named("Corp::Group", "wheel")]},
+        {"uid": named("Corp::User", "resident"), "attrs": {"level": 9}, "parents": [named("Corp::Group", "wheel")]},
         {"uid": named("Corp::Group", "wheel"), "attrs": {"purpose": "files"}, "parents": []},
         {"uid": named("Corp::Role", "editor"), "attrs": {}, "parents": []},
         {"uid": named("Corp::Document", "charter"), "attrs": {}, "parents": []}

@@ -64,16 +64,20 @@ mod routes {
         mod claims;
         mod decide;
         mod decisions;
+        mod elevations;
         mod entities;
         mod groups;
         mod policies {
             mod simulate;
         }
         mod principals;
+        mod role_assignments;
+        mod roles;
     }
     mod well_known;
 }
 mod shutdown;
+mod team;
 mod tenants;
 mod tidy;
 mod tls;

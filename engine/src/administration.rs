@@ -8,14 +8,22 @@ use std::sync::Arc;
 use crate::app::ChangeError;
 use crate::policy::Pack;
 
+pub mod approval;
+pub mod assignments;
+mod duties;
+pub mod elevations;
 pub mod ending;
 pub mod entities;
 pub mod export;
+pub mod grant;
 pub mod groups;
 pub mod import;
 pub mod principals;
+pub mod roles;
 pub mod shown;
 pub mod tenancy;
+#[cfg(test)]
+mod tests;
 pub mod value;
 
 /// Why a change is refused.

@@ -28,7 +28,7 @@ use crate::decision::{self, Combined, Findings, Reason, Verdict};
 use crate::entity::Status;
 use crate::policy::{Pack, Snapshot};
 use crate::question::{Asked, Assertions, QuestionError};
-use crate::record::{Record, STAGES, Stage, Via};
+use crate::record::{Record, STAGES, Severity, Stage, Via};
 
 mod explain;
 pub use explain::{Explanation, PolicyText};
@@ -299,6 +299,7 @@ impl<'a> Evaluation<'a> {
         let record = Record {
             id: &answer.decision_id,
             time: self.time,
+            severity: Severity::Informational,
             caller: Some(self.by.caller),
             tenant: &self.by.caller.tenant,
             via: self.by.via,

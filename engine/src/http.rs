@@ -12,6 +12,7 @@ use crate::app::App;
 
 pub use decide::offline;
 
+mod assignments;
 mod authzen;
 mod batch;
 mod body;
@@ -22,6 +23,7 @@ mod cursor;
 mod decide;
 mod decisions;
 mod drain;
+mod elevations;
 mod entities;
 mod error;
 mod groups;
@@ -32,7 +34,10 @@ mod management;
 mod metadata;
 mod metrics;
 mod openapi;
+mod parties;
+mod posted;
 mod principals;
+mod roles;
 mod simulate;
 mod tls;
 
@@ -51,6 +56,23 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/v1/claims", post(claims::claim_key))
         .route("/v1/decisions", get(decisions::list_decisions))
         .route("/v1/decisions/{id}", get(decisions::read_decision))
+        .route("/v1/roles", get(roles::list_roles).post(roles::create_role))
+        .route("/v1/roles/{id}", get(roles::read_role).put(roles::put_role).delete(roles::delete_role))
+        .route(
+            "/v1/role-assignments",
+            get(assignments::list_assignments).post(assignments::create_assignment),
+        )
+        .route(
+            "/v1/role-assignments/{id}",
+            get(assignments::read_assignment).delete(assignments::revoke_assignment),
+        )
+        .route("/v1/role-assignments/{id}/approve", post(assignments::approve_assignment))
+        .route("/v1/role-assignments/{id}/deny", post(assignments::deny_assignment))
+        .route("/v1/elevations", get(elevations::list_elevations).post(elevations::create_elevation))
+        .route("/v1/elevations/{id}", get(elevations::read_elevation))
+        .route("/v1/elevations/{id}/approve", post(elevations::approve_elevation))
+        .route("/v1/elevations/{id}/deny", post(elevations::deny_elevation))
+        .route("/v1/elevations/{id}/end", post(elevations::end_elevation))
         .route("/v1/principals", get(principals::list::list_principals).post(principals::create_principal))
         .route(
             "/v1/principals/{id}",

@@ -23,6 +23,7 @@ pub struct Metrics {
     refused: Counter,
     unauthenticated: Counter,
     panics: Counter,
+    break_glass: Counter,
     log_failed: Counter,
     log: LogGauges,
     packs: Gauge,
@@ -106,6 +107,11 @@ impl Metrics {
             refused: counter("portcullis_refused_total", "calls by callers without the right", &[]),
             unauthenticated: counter("portcullis_unauthenticated_total", "calls without a known key", &[]),
             panics: counter("portcullis_panics_total", "requests that ended in a defect of the server", &[]),
+            break_glass: counter(
+                "portcullis_break_glass_total",
+                "roles taken without an approval, by breaking the glass",
+                &[],
+            ),
             log_failed: counter(
                 "portcullis_unrecorded_total",
                 "requests denied, since they could not be recorded",
@@ -182,6 +188,11 @@ impl Metrics {
     /// A request ended in a panic.
     pub fn panicked(&self) {
         self.panics.increment(1);
+    }
+
+    /// Somebody took a role without an approval.
+    pub fn broke_glass(&self) {
+        self.break_glass.increment(1);
     }
 
     /// Answers were turned into denies.

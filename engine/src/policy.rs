@@ -127,6 +127,16 @@ impl Sources {
         }
     }
 
+    /// Loads the management pack alone.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load_management(&self) -> Result<Pack, LoadError> {
+        let files = self.management_files()?;
+        bounds::on_deep_stack(|| Pack::load(&files).map_err(LoadError::Problems))
+            .unwrap_or(Err(LoadError::Defect))
+    }
+
     fn management_files(&self) -> Result<PackFiles, UnreadableFile> {
         match &self.management {
             Some(folder) => PackFiles::read(folder),

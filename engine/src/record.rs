@@ -44,6 +44,24 @@ impl Via {
     }
 }
 
+/// How much somebody must hear of it (OCSF's `severity_id`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// As things go.
+    Informational,
+    /// Somebody must look, now.
+    Critical,
+}
+
+impl Severity {
+    fn id(self) -> u8 {
+        match self {
+            Self::Informational => 1,
+            Self::Critical => 5,
+        }
+    }
+}
+
 /// One stage of the walk, and how long it took.
 #[derive(Clone, Copy, Debug)]
 pub struct Stage<'a> {
@@ -60,6 +78,8 @@ pub struct Record<'a> {
     pub id: &'a str,
     /// When it was decided.
     pub time: Timestamp,
+    /// How much somebody must hear of it.
+    pub severity: Severity,
     /// Who asked; nobody when the key is not known.
     pub caller: Option<&'a Caller>,
     /// Whose matter it is.
@@ -97,9 +117,9 @@ pub struct Record<'a> {
 /// What every record begins with, up to its id.
 const START: &[u8] =
     br#"{"metadata":{"version":"1.6.0","product":{"name":"Portcullis","vendor_name":"Portcullis"},"uid":"#;
-/// The class: API Activity (6003) of category Application Activity (6), activity Other (99), severity Informational (1).
+/// The class: API Activity (6003) of category Application Activity (6), activity Other (99).
 const CLASS: &[u8] =
-    br#"},"category_uid":6,"class_uid":6003,"activity_id":99,"type_uid":600399,"severity_id":1,"status_id":"#;
+    br#"},"category_uid":6,"class_uid":6003,"activity_id":99,"type_uid":600399,"severity_id":"#;
 
 impl<'a> Record<'a> {
     /// A management call that was denied, with nothing known of it yet.
@@ -107,6 +127,7 @@ impl<'a> Record<'a> {
         Self {
             id,
             time,
+            severity: Severity::Informational,
             caller: None,
             tenant: "",
             via: Via::Management,
@@ -136,6 +157,8 @@ impl Record<'_> {
         out.extend_from_slice(START);
         text(out, self.id)?;
         out.extend_from_slice(CLASS);
+        number(out, self.severity.id());
+        out.extend_from_slice(br#","status_id":"#);
         // Status 1 is Success and 2 Failure; action 1 is Allowed and 2 Denied.
         let numbers: &[u8] =
             if self.allowed { br#"1,"action_id":1,"time":"# } else { br#"2,"action_id":2,"time":"# };

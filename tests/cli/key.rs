@@ -115,3 +115,38 @@ fn without_the_root_key_no_key_is_made() {
     assert_ne!(ran.status, 0, "{}", ran.output());
     assert!(!ran.stdout.contains("pcc_"), "{}", ran.stdout);
 }
+
+#[test]
+fn a_key_that_is_made_with_a_role_has_it_at_once_and_shows_it() {
+    let server = Server::with(records());
+    let made =
+        key(&server, &["create", "--name", "x", "--pack", "*", "--role", "auditor", "--role", "operator"]);
+    let made = made.expect_status(0);
+    let client = server.with_key(made.value("key "));
+    let _ = client.get("/v1/decisions").expect_status(200);
+    assert_eq!(client.post("/v1/decide", &question("alice", "read", "record-1")).status, 403);
+    let listed = key(&server, &["list"]).expect_status(0).stdout;
+    let id = made.value("id ").unwrap();
+    let line = listed.lines().find(|line| line.contains(id)).unwrap_or_else(|| panic!("no {id}: {listed}"));
+    assert!(line.contains("auditor,operator"), "{line}");
+    let page = server.get("/v1/role-assignments?pack=portcullis").expect_status(200).json();
+    let roles: Vec<_> = page["items"].as_array().unwrap().iter().map(|item| item["role"].clone()).collect();
+    assert_eq!(roles, [json!("auditor"), json!("operator")]);
+    // Taken away, it is listed no more.
+    for item in page["items"].as_array().unwrap() {
+        let path = format!("/v1/role-assignments/{}", item["id"].as_str().unwrap());
+        let _ = server.request("DELETE", &path).send().expect_status(200);
+    }
+    assert_eq!(client.get("/v1/decisions").status, 403);
+    let listed = key(&server, &["list"]).expect_status(0).stdout;
+    assert!(!listed.contains("auditor"), "{listed}");
+}
+
+#[test]
+fn an_unknown_role_is_refused_and_makes_no_key() {
+    let server = Server::with(records());
+    let ran = key(&server, &["create", "--name", "unlucky", "--role", "emperor"]);
+    assert_ne!(ran.status, 0, "{}", ran.output());
+    assert!(ran.output().contains("emperor") && ran.output().contains("owner"), "{}", ran.output());
+    assert!(!key(&server, &["list"]).expect_status(0).stdout.contains("unlucky"));
+}

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::App;
+use crate::administration::elevations::BROKEN;
 use crate::audit::{AuditError, Kind};
 use crate::caller::{About, Caller, Right, RightOn, decide};
 use crate::clock::Clock;
@@ -12,7 +13,7 @@ use crate::decision::{Reason, Verdict};
 use crate::evaluation::{Circumstances, give_batch_back, take_batch};
 use crate::policy::MANAGEMENT;
 use crate::question::{Act, Asked, Party};
-use crate::record::Record;
+use crate::record::{Record, Severity};
 use crate::store::changes::Change;
 
 /// Lets a few of many through: whoever has no key must not be able to fill the disk.
@@ -119,12 +120,16 @@ impl App {
             id: Cow::Borrowed(id),
             properties: None,
         };
+        let subject = match &change.caller_id {
+            Some(id) => party("caller", id),
+            None => party("operator", "command line"),
+        };
         let asked = Asked {
-            subject: party("operator", "command line"),
+            subject,
             action: Act { name: Cow::Borrowed(&change.kind), properties: None },
             resource: Party {
                 properties: serde_json::from_str(&change.detail).ok(),
-                ..party("caller", &change.target_id)
+                ..party(target_type(&change.kind), &change.target_id)
             },
             context: None,
         };
@@ -132,6 +137,7 @@ impl App {
         let record = Record {
             pack: Some(MANAGEMENT),
             tenant: &change.tenant_id,
+            severity: if change.kind == BROKEN { Severity::Critical } else { Severity::Informational },
             allowed: true,
             asked: Some(&asked),
             ..Record::denied(&change.id, change.made_at, &snapshot.revision_text)
@@ -188,6 +194,14 @@ impl App {
             appended => appended.map(|()| allowed),
         }
     }
+}
+
+/// What a kind of change is about: `role_created` is about a role. The longer names stand first.
+fn target_type(kind: &str) -> &'static str {
+    const TYPES: [&str; 7] =
+        ["role_assignment", "elevation", "principal", "entity", "import", "group", "role"];
+    let names = |name: &&str| kind.strip_prefix(*name).is_some_and(|rest| rest.starts_with('_'));
+    TYPES.into_iter().find(names).unwrap_or("caller")
 }
 
 fn call<'a>(caller: &'a Caller, right: Right, pack: Option<&'a str>) -> Asked<'a> {

@@ -131,31 +131,35 @@ async fn revoke(app: &App, id: &str) -> u64 {
     changing.commit("role_assignment_revoked", id, "{}".into()).await.unwrap().sequence
 }
 
-#[tokio::test]
-async fn the_next_decision_sees_a_change() {
-    let folder = tempfile::tempdir().unwrap();
-    let app = node(folder.path(), None, 0).await;
-    assert!(!allows(&app).await);
-    let (id, _) = assign(&app, None).await;
-    assert!(allows(&app).await);
-    let sequence = revoke(&app, &id).await;
-    assert!(!allows(&app).await);
-    assert_eq!(app.snapshot().revision.sequence, sequence);
-}
+mod on_sqlite {
+    use super::*;
 
-#[tokio::test]
-async fn a_change_that_is_dropped_never_was() {
-    let folder = tempfile::tempdir().unwrap();
-    let app = node(folder.path(), None, 0).await;
-    let before = app.snapshot().revision.sequence;
-    let actor = Actor { tenant: "default".into(), caller_id: None };
-    let changing = app.begin_change(actor).await.unwrap();
-    assert_eq!(changing.sequence(), before + 1);
-    drop(changing);
-    app.refresh().await.unwrap();
-    assert_eq!(app.snapshot().revision.sequence, before);
-    let (_, sequence) = assign(&app, None).await;
-    assert_eq!(sequence, before + 1);
+    #[tokio::test]
+    async fn the_next_decision_sees_a_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let app = node(folder.path(), None, 0).await;
+        assert!(!allows(&app).await);
+        let (id, _) = assign(&app, None).await;
+        assert!(allows(&app).await);
+        let sequence = revoke(&app, &id).await;
+        assert!(!allows(&app).await);
+        assert_eq!(app.snapshot().revision.sequence, sequence);
+    }
+
+    #[tokio::test]
+    async fn a_change_that_is_dropped_never_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let app = node(folder.path(), None, 0).await;
+        let before = app.snapshot().revision.sequence;
+        let actor = Actor { tenant: "default".into(), caller_id: None };
+        let changing = app.begin_change(actor).await.unwrap();
+        assert_eq!(changing.sequence(), before + 1);
+        drop(changing);
+        app.refresh().await.unwrap();
+        assert_eq!(app.snapshot().revision.sequence, before);
+        let (_, sequence) = assign(&app, None).await;
+        assert_eq!(sequence, before + 1);
+    }
 }
 
 mod on_postgres {

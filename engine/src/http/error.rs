@@ -69,6 +69,11 @@ pub(super) enum ApiError {
 }
 
 impl ApiError {
+    /// Whether the change is made all the same, and only not announced yet.
+    pub(super) fn is_pending(&self) -> bool {
+        matches!(self, Self::Administration(AdminError::Change(ChangeError::Pending { .. })))
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::MalformedJson(_)

@@ -12,7 +12,8 @@ use utoipa::openapi::{OneOf, Ref, RefOr, Schema};
 use super::caller::Authenticated;
 use super::error::{ApiError, ProblemBody};
 use super::{
-    authzen, claims, decide, decisions, entities, groups, health, metadata, metrics, principals, simulate,
+    assignments, authzen, claims, decide, decisions, elevations, entities, groups, health, metadata, metrics,
+    principals, roles, simulate,
 };
 use crate::app::App;
 use crate::caller::Right;
@@ -30,6 +31,23 @@ use crate::caller::Right;
         claims::claim_key,
         decisions::list_decisions,
         decisions::read_decision,
+        roles::list_roles,
+        roles::create_role,
+        roles::read_role,
+        roles::put_role,
+        roles::delete_role,
+        assignments::list_assignments,
+        assignments::create_assignment,
+        assignments::read_assignment,
+        assignments::revoke_assignment,
+        assignments::approve_assignment,
+        assignments::deny_assignment,
+        elevations::list_elevations,
+        elevations::create_elevation,
+        elevations::read_elevation,
+        elevations::approve_elevation,
+        elevations::deny_elevation,
+        elevations::end_elevation,
         principals::list::list_principals,
         principals::create_principal,
         principals::read_principal,

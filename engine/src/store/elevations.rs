@@ -57,8 +57,8 @@ pub struct ElevationPage<'a> {
     pub tenant_id: &'a str,
     /// Only of this pack.
     pub pack: Option<&'a str>,
-    /// Only with this status.
-    pub status: Option<&'a str>,
+    /// Only with this status, as of this instant: an active one whose time is over has ended.
+    pub status: Option<(&'a str, Timestamp)>,
     /// What follows this id.
     pub after: &'a str,
     /// At most so many.
@@ -153,9 +153,11 @@ impl Store {
     /// When the database fails.
     pub async fn elevations(&self, page: &ElevationPage<'_>) -> Result<Vec<ElevationRow>, StoreError> {
         let select = "SELECT * FROM elevations WHERE tenant_id = $1 AND id > $2 \
-             AND (CAST($3 AS TEXT) IS NULL OR pack = $3) AND (CAST($4 AS TEXT) IS NULL OR status = $4) \
-             ORDER BY id LIMIT $5";
-        let values = args![page.tenant_id, page.after, page.pack, page.status, page.limit];
+             AND (CAST($3 AS TEXT) IS NULL OR pack = $3) AND (CAST($4 AS TEXT) IS NULL OR $4 = \
+             CASE WHEN status = 'active' AND ends_at <= CAST($5 AS BIGINT) THEN 'ended' ELSE status END) \
+             ORDER BY id LIMIT $6";
+        let (status, now) = page.status.unzip();
+        let values = args![page.tenant_id, page.after, page.pack, status, now, page.limit];
         let rows = self.pool.fetch(select, values).await?;
         rows.iter().map(from_row).collect()
     }

@@ -134,24 +134,30 @@ fn groups_are_named_and_must_be_there() {
 #[test]
 fn the_files_of_a_pack_are_shown_and_not_changed() {
     let server = shared();
-    let root = get(server, "/v1/principals/root").expect_status(200).json();
+    let resident = get(server, "/v1/principals/resident").expect_status(200).json();
     assert_eq!(
-        (&root["source"], &root["attributes"], &root["groups"], &root["version"], &root["created_at"]),
+        (
+            &resident["source"],
+            &resident["attributes"],
+            &resident["groups"],
+            &resident["version"],
+            &resident["created_at"]
+        ),
         (&json!("pack"), &json!({"level": 9}), &json!(["wheel"]), &json!(0), &Value::Null)
     );
     let refused = [
-        post(server, "/v1/principals", json!({"id": "root"})),
-        post(server, "/v1/principals", json!({"id": "root", "type": "service"})),
-        put(server, "/v1/principals/root", Some(("if-match", "*")), json!({})),
-        put(server, "/v1/principals/root", Some(("if-none-match", "*")), json!({})),
-        delete(server, "/v1/principals/root"),
-        post(server, "/v1/groups/wheel/members", json!({"type": "user", "id": "root"})),
-        delete(server, "/v1/groups/wheel/members/user/root"),
+        post(server, "/v1/principals", json!({"id": "resident"})),
+        post(server, "/v1/principals", json!({"id": "resident", "type": "service"})),
+        put(server, "/v1/principals/resident", Some(("if-match", "*")), json!({})),
+        put(server, "/v1/principals/resident", Some(("if-none-match", "*")), json!({})),
+        delete(server, "/v1/principals/resident"),
+        post(server, "/v1/groups/wheel/members", json!({"type": "user", "id": "resident"})),
+        delete(server, "/v1/groups/wheel/members/user/resident"),
     ];
     for answer in refused {
         assert_eq!(answer.expect_status(409).problem(), "entity_of_pack");
     }
-    assert!(reads(server, "root", "charter"));
+    assert!(reads(server, "resident", "charter"));
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn members_are_of_every_kind_and_paged_in_order() {
         page["items"].as_array().unwrap().iter().map(|item| item["type"].as_str().unwrap()).collect();
     assert_eq!(kinds.iter().filter(|kind| **kind == "group").count(), 1);
     assert_eq!(kinds.iter().filter(|kind| **kind == "service").count(), 5);
-    assert_eq!(walk(&server, "/v1/groups/wheel/members"), ["root"]);
+    assert_eq!(walk(&server, "/v1/groups/wheel/members"), ["resident"]);
     is_absent(get(&server, "/v1/groups/nothing/members"));
 }
 
@@ -106,7 +106,7 @@ fn a_member_keeps_all_else_that_it_is() {
     for id in ["keeps-a", "keeps-b"] {
         let _ = post(server, "/v1/groups", json!({"id": id})).expect_status(201);
     }
-    let attributes = json!({"level": 4, "manager": {"__entity": {"type": "Corp::User", "id": "root"}}});
+    let attributes = json!({"level": 4, "manager": {"__entity": {"type": "Corp::User", "id": "resident"}}});
     let body = json!({"id": "keeper", "attributes": attributes, "groups": ["keeps-a"]});
     let _ = post(server, "/v1/principals", body).expect_status(201);
     let _ = order(server, "/v1/principals/keeper/lock").expect_status(200);

@@ -16,7 +16,7 @@ fn pages_hold_every_principal_once_and_in_order() {
         let _ = post(&server, "/v1/principals", json!({"id": id})).expect_status(201);
     }
     // The pack's own is among them, in its place.
-    ids.insert(0, "root".into());
+    ids.insert(0, "resident".into());
     ids.sort();
     for limit in [1, 7, 26, 200] {
         assert_eq!(walk(&server, &format!("/v1/principals?limit={limit}")), ids, "{limit}");
@@ -126,14 +126,14 @@ fn a_status_finds_those_that_have_it() {
     }
     let device = json!({"id": "status-device", "type": "device"});
     let _ = post(&server, "/v1/principals", device).expect_status(201);
-    for id in ["status-1", "status-4", "status-device", "root"] {
+    for id in ["status-1", "status-4", "status-device", "resident"] {
         let _ = order(&server, &format!("/v1/principals/{id}/disable")).expect_status(200);
     }
     let _ = order(&server, "/v1/principals/status-2/lock").expect_status(200);
     for limit in [1, 2, 50] {
         let list = |query: &str| walk(&server, &format!("/v1/principals?{query}&limit={limit}"));
-        assert_eq!(list("status=disabled"), ["status-device", "root", "status-1", "status-4"]);
-        assert_eq!(list("status=disabled&type=user"), ["root", "status-1", "status-4"]);
+        assert_eq!(list("status=disabled"), ["status-device", "resident", "status-1", "status-4"]);
+        assert_eq!(list("status=disabled&type=user"), ["resident", "status-1", "status-4"]);
         assert_eq!(list("status=locked"), ["status-2"]);
         assert_eq!(list("status=active"), ["status-0", "status-3", "status-5"]);
     }
@@ -144,5 +144,5 @@ fn a_status_finds_those_that_have_it() {
     );
     // A deleted one is in no list, though it stays disabled.
     let _ = delete(&server, "/v1/principals/status-1").expect_status(200);
-    assert_eq!(walk(&server, "/v1/principals?status=disabled&type=user"), ["root", "status-4"]);
+    assert_eq!(walk(&server, "/v1/principals?status=disabled&type=user"), ["resident", "status-4"]);
 }

@@ -130,22 +130,25 @@ fn who_is_disabled_in_one_pack_is_disabled_when_made_in_another() {
 #[test]
 fn a_principal_of_the_files_is_disabled_as_any() {
     let mut server = server();
-    assert!(reads(&server, "root", "charter"));
-    let answer = is(&server, "root", "disable").expect_status(200).json();
+    assert!(reads(&server, "resident", "charter"));
+    let answer = is(&server, "resident", "disable").expect_status(200).json();
     assert_eq!(
         (&answer["principal"]["status"], &answer["principal"]["source"], &answer["principal"]["attributes"]),
         (&json!("disabled"), &json!("pack"), &json!({"level": 9}))
     );
     for _ in 0..2 {
-        assert_eq!(reasons(&server, "root"), [json!(["principal_disabled"]), json!(["principal_disabled"])]);
-        let read = get(&server, "/v1/principals/root").expect_status(200).json();
+        assert_eq!(
+            reasons(&server, "resident"),
+            [json!(["principal_disabled"]), json!(["principal_disabled"])]
+        );
+        let read = get(&server, "/v1/principals/resident").expect_status(200).json();
         assert_eq!((&read["status"], &read["groups"]), (&json!("disabled"), &json!(["wheel"])));
         server.restart();
     }
-    let _ = is(&server, "root", "enable").expect_status(200);
+    let _ = is(&server, "resident", "enable").expect_status(200);
     for _ in 0..2 {
-        assert_eq!(reasons(&server, "root"), [json!([ALLOWED]), json!([ALLOWED])]);
-        let read = get(&server, "/v1/principals/root").expect_status(200).json();
+        assert_eq!(reasons(&server, "resident"), [json!([ALLOWED]), json!([ALLOWED])]);
+        let read = get(&server, "/v1/principals/resident").expect_status(200).json();
         assert_eq!(
             (&read["status"], &read["source"], &read["version"]),
             (&json!("active"), &json!("pack"), &json!(0))

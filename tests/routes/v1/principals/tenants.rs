@@ -56,8 +56,8 @@ fn the_same_id_is_each_tenants_own() {
     let _ = order(&red, "/v1/principals/sam/disable").expect_status(200);
     assert_eq!(reads(&red).1, json!(["principal_disabled"]));
     assert_eq!(reads(&blue).1, json!(["no_permit"]));
-    let _ = order(&red, "/v1/principals/root/disable").expect_status(200);
-    let of_files = |client| decide_in(client, "directory", ("user", "root"), "read", "charter").0;
+    let _ = order(&red, "/v1/principals/resident/disable").expect_status(200);
+    let of_files = |client| decide_in(client, "directory", ("user", "resident"), "read", "charter").0;
     assert!(!of_files(&red) && of_files(&blue));
     let _ = delete(&blue, "/v1/principals/sam").expect_status(200);
     assert_eq!(get(&red, "/v1/principals/sam").expect_status(200).json()["status"], json!("disabled"));
