@@ -108,6 +108,8 @@ pub struct Ancestry<'a> {
     pub by_files: bool,
     /// The targets of scopes that came in the way.
     pub targets: HashSet<EntityUID>,
+    /// The scopes that came in the way and have something in force now, by its time alone.
+    pub scopes: HashSet<Place<EntityUID>>,
 }
 
 impl<'a> Ancestry<'a> {
@@ -122,6 +124,7 @@ impl<'a> Ancestry<'a> {
             delegated: false,
             by_files: false,
             targets: HashSet::new(),
+            scopes: HashSet::new(),
         }
     }
 
@@ -211,6 +214,9 @@ impl<'a> Ancestry<'a> {
         let place = place_of(self.facts, assignment)?;
         if let Some(target) = place.target() {
             self.targets.insert(target.clone());
+            if assignment.counts_at(self.facts.now) {
+                self.scopes.insert(place.clone());
+            }
         }
         if !asked.is_covered_by(&place) {
             return Ok(false);

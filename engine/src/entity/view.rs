@@ -48,7 +48,28 @@ impl<'a> Facts<'a> {
 
     /// What a question about this resource sees.
     pub fn about(self, resource: &'a EntityUID) -> View<'a> {
-        View { facts: self, resource, asked: OnceCell::new(), window: Cell::new(Window::ALL) }
+        View { resource: Some(resource), ..self.everywhere() }
+    }
+
+    /// What is so for every resource that no scope is about.
+    pub fn everywhere(self) -> View<'a> {
+        let window = Cell::new(Window::ALL);
+        View { facts: self, resource: None, tree: None, asked: OnceCell::new(), window }
+    }
+
+    /// What is so for all that is in an entity, as far as no narrower scope is about it.
+    ///
+    /// # Errors
+    /// When the data can't be read, or is too much.
+    pub fn within(self, root: &EntityUID) -> Result<View<'a>, Unreadable> {
+        let tree = match self.data {
+            Some(data) => {
+                let within = Rc::new(Ancestry::new(self, data).tree(root)?);
+                Some(Asked { place: Place::Tree(root.clone()), within, by_files: false })
+            }
+            None => None,
+        };
+        Ok(View { tree, ..self.everywhere() })
     }
 
     /// Whether a principal may do anything at all. It is known by its Cedar type and id, however a request named it.
@@ -89,7 +110,10 @@ impl<'a> Facts<'a> {
 #[derive(Debug)]
 pub struct View<'a> {
     facts: Facts<'a>,
-    resource: &'a EntityUID,
+    /// Which resource is asked about; none, when it is about many.
+    resource: Option<&'a EntityUID>,
+    /// All that is in this is asked about.
+    tree: Option<Asked>,
     asked: OnceCell<Asked>,
     window: Cell<Window>,
 }
@@ -145,6 +169,11 @@ impl<'a> View<'a> {
         let Some(data) = self.facts.data.filter(|_| !uid.entity_type().is_action()) else {
             return Ok(self.facts.files.get(uid).cloned());
         };
+        if let Some(tree) = &self.tree {
+            let found = self.found(data, uid).map(|found| self.find(data, uid, found, Some(tree)));
+            let known = found.transpose()?;
+            return Ok(known.map(|known| known.entity).or_else(|| self.facts.files.get(uid).cloned()));
+        }
         let Some(mut known) = self.remembered(data, uid, None)? else {
             return Ok(self.facts.files.get(uid).cloned());
         };
@@ -163,18 +192,17 @@ impl<'a> View<'a> {
 
     /// Whether one of these scopes may be about the question's resource.
     fn is_scoped(&self, data: &PackData, targets: &HashSet<EntityUID>) -> Result<bool, Unreadable> {
-        if targets.is_empty() {
-            return Ok(false);
-        }
+        let Some(resource) = self.resource.filter(|_| !targets.is_empty()) else { return Ok(false) };
         let within = &self.asked(data)?.within;
-        Ok(targets.contains(self.resource) || within.iter().any(|tree| targets.contains(tree)))
+        Ok(targets.contains(resource) || within.iter().any(|tree| targets.contains(tree)))
     }
 
     fn asked(&self, data: &PackData) -> Result<&Asked, Unreadable> {
         if self.asked.get().is_none() {
             let mut ancestry = Ancestry::new(self.facts, data);
-            let within = Rc::new(ancestry.tree(self.resource)?);
-            let place = Place::Resource(self.resource.clone());
+            let resource = self.resource.ok_or(Unreadable)?;
+            let within = Rc::new(ancestry.tree(resource)?);
+            let place = Place::Resource(resource.clone());
             self.asked.set(Asked { place, within, by_files: ancestry.by_files }).ok();
         }
         self.asked.get().ok_or(Unreadable)
@@ -187,7 +215,7 @@ impl<'a> View<'a> {
         uid: &EntityUID,
         asked: Option<&Asked>,
     ) -> Result<Option<Arc<Known>>, Unreadable> {
-        let resource = asked.map(|_| self.resource);
+        let resource = self.resource.filter(|_| asked.is_some());
         let place = data.memory.place((data.origin, self.facts.files.number(), uid, resource));
         let known = data.memory.get(place).filter(|known| self.may_stand(data, known, uid, resource));
         if let Some(known) = &known
@@ -263,7 +291,7 @@ impl<'a> View<'a> {
         let everywhere = Asked::tenant();
         let asked_or_all = asked.unwrap_or(&everywhere);
         let reached = ancestry.reach(uid, asked_or_all, LONGEST_CHAIN)?;
-        let resource_row = || self.row_of(data, self.resource).cloned();
+        let about = |resource: &EntityUID| Box::new((resource.clone(), self.row_of(data, resource).cloned()));
         let ancestors = reached.len() + ancestry.targets.len();
         let values = found.row.map_or(0, Row::value_bytes);
         Ok(Known {
@@ -275,7 +303,7 @@ impl<'a> View<'a> {
             inactive: ancestry.delegated.then(|| self.inactive_number()),
             row: found.row.cloned(),
             assigned: found.assigned.cloned(),
-            about: asked.map(|_| Box::new((self.resource.clone(), resource_row()))),
+            about: self.resource.filter(|_| asked.is_some()).map(about),
             window: ancestry.window,
             targets: ancestry.targets,
             entity: entity(data, uid, found, reached)?,
