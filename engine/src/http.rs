@@ -36,8 +36,8 @@ mod metrics;
 mod openapi;
 mod parties;
 mod posted;
-mod roles;
 mod principals;
+mod roles;
 mod simulate;
 mod tls;
 

@@ -98,11 +98,7 @@ pub async fn put(
 }
 
 /// Whether a role would not inherit itself.
-fn check_circle(
-    ground: &Ground,
-    (type_name, id): (&str, &str),
-    parents: &[Named],
-) -> Result<(), AdminError> {
+fn check_circle(ground: &Ground, (type_name, id): (&str, &str), parents: &[Named]) -> Result<(), AdminError> {
     let Some(uid) = uid_of(&(type_name.to_owned(), id.to_owned())) else { return Ok(()) };
     let parents: Vec<_> = parents.iter().filter_map(uid_of).collect();
     let at = Tenancy { snapshot: &ground.snapshot, tenant: &ground.tenant, pack: &ground.pack };

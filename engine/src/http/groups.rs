@@ -18,6 +18,7 @@ use super::error::{ApiError, ProblemBody};
 use super::listing::{self, Place, segment, shown_time};
 use super::management::{Begun, Made, Operation, Precondition, choose_pack, nothing_to_take, show};
 use crate::administration::ending::Ended;
+use crate::administration::grant::Party;
 use crate::administration::groups;
 use crate::administration::principals::Described;
 use crate::administration::shown::{self, Shown, Source};
@@ -280,7 +281,7 @@ pub(super) async fn delete_group(
         return nothing_to_take(&app, operation, "group", &id).await;
     };
     precondition.check("group", &id, Some(row.version))?;
-    let by = who.as_party();
+    let by = Party::caller(&who.caller.id);
     let (ended, members) = groups::delete(&mut operation.changing, &pack, (&uid, row), &by).await?;
     let made = Made {
         status: StatusCode::OK,

@@ -19,6 +19,7 @@ use super::management::{Begun, Made, Operation, Precondition, choose_pack, nothi
 use crate::administration::AdminError;
 use crate::administration::ending::Ended;
 use crate::administration::entities::{changeable, groups_between};
+use crate::administration::grant::Party;
 use crate::administration::principals::{self, Described, Principal, locate};
 use crate::administration::shown::{self, Shown, Source};
 use crate::administration::tenancy::Tenancy;
@@ -277,7 +278,7 @@ pub(super) async fn delete_principal(
         return nothing_to_take(&app, operation, "principal", &id).await;
     };
     precondition.check("principal", &id, Some(row.version))?;
-    let by = who.as_party();
+    let by = Party::caller(&who.caller.id);
     let ended = principals::delete(&mut operation.changing, &pack, row, &by).await?;
     let made = Made {
         status: StatusCode::OK,
