@@ -22,6 +22,8 @@ pub mod principals;
 pub mod roles;
 pub mod shown;
 pub mod tenancy;
+#[cfg(test)]
+mod tests;
 pub mod value;
 
 /// Why a change is refused.

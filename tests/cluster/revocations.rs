@@ -169,7 +169,7 @@ fn what_is_taken_away_is_honoured_nowhere_a_second_later() {
     let Some(cluster) = Cluster::start(2, &Server::builder().pack(roles_pack())) else { return };
     let nodes = pair(&cluster);
     prepare(nodes[0]);
-    revoke_under_load(nodes, soak(100, 10_000), || {});
+    revoke_under_load(nodes, soak(40, 10_000), || {});
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn nor_with_redis_gone_for_five_seconds() {
     let cluster = Cluster::start_on(2, &Server::builder().pack(roles_pack()), &postgres, &url);
     let nodes = pair(&cluster);
     prepare(nodes[0]);
-    revoke_under_load(nodes, soak(60, 10_000), || {
+    revoke_under_load(nodes, soak(24, 10_000), || {
         let mut redis = redis.lock().unwrap();
         redis.stop();
         std::thread::sleep(Duration::from_secs(5));
@@ -194,7 +194,7 @@ fn nor_with_one_node_cut_off_from_redis() {
     let nodes = pair(&cluster);
     prepare(nodes[0]);
     let links: [&Link; 2] = [&nodes[0].redis, &nodes[1].redis];
-    revoke_under_load(nodes, soak(60, 10_000), || {
+    revoke_under_load(nodes, soak(24, 10_000), || {
         links[1].cut();
         std::thread::sleep(Duration::from_secs(3));
         links[1].mend();
@@ -206,7 +206,7 @@ fn nor_with_one_node_whose_way_to_redis_swallows_all() {
     let Some(cluster) = Cluster::start(2, &Server::builder().pack(roles_pack())) else { return };
     let nodes = pair(&cluster);
     prepare(nodes[0]);
-    revoke_under_load(nodes, soak(60, 2_000), || {
+    revoke_under_load(nodes, soak(24, 2_000), || {
         nodes[0].redis.stall();
         std::thread::sleep(Duration::from_secs(3));
         nodes[0].redis.mend();
@@ -221,7 +221,7 @@ fn nor_with_postgresql_stopped_and_started() {
     let cluster = Cluster::start_on(2, &Server::builder().pack(roles_pack()), &url, &redis);
     let nodes = pair(&cluster);
     prepare(nodes[0]);
-    revoke_under_load(nodes, soak(60, 2_000), || {
+    revoke_under_load(nodes, soak(24, 2_000), || {
         let mut postgres = postgres.lock().unwrap();
         postgres.stop();
         std::thread::sleep(Duration::from_secs(3));

@@ -15,25 +15,39 @@ const CHILDREN: usize = 1 << BITS;
 /// A persistent set.
 #[derive(Clone, Debug)]
 pub struct Trie<T> {
-    root: Arc<Node<T>>,
+    root: Node<T>,
     len: usize,
 }
 
 #[derive(Clone, Debug)]
 enum Node<T> {
-    Leaf { hashes: Vec<u32>, items: Vec<T> },
-    Branch([Arc<Node<T>>; CHILDREN]),
+    Leaf(Arc<Leaf<T>>),
+    Branch(Arc<[Node<T>; CHILDREN]>),
+}
+
+/// Items, and their hashes in the same order.
+#[derive(Clone, Debug)]
+struct Leaf<T> {
+    hashes: Vec<u32>,
+    items: Vec<T>,
+}
+
+impl<T> Default for Leaf<T> {
+    fn default() -> Self {
+        Self { hashes: Vec::new(), items: Vec::new() }
+    }
 }
 
 impl<T> Default for Trie<T> {
     fn default() -> Self {
-        Self { root: Arc::new(Node::empty()), len: 0 }
+        Self { root: Node::Leaf(Arc::default()), len: 0 }
     }
 }
 
-impl<T> Node<T> {
-    fn empty() -> Self {
-        Self::Leaf { hashes: Vec::new(), items: Vec::new() }
+impl<T> Leaf<T> {
+    fn place_of(&self, hash: u32, same: &dyn Fn(&T) -> bool) -> Option<usize> {
+        let mut candidates = self.hashes.iter().zip(&self.items).enumerate();
+        candidates.find(|(_, (known, item))| **known == hash && same(item)).map(|(place, _)| place)
     }
 }
 
@@ -41,11 +55,6 @@ fn child_of(hash: u32, depth: u32) -> usize {
     // Below the last bit all go one way; with a keyed hash nobody gets there.
     let bits = hash.checked_shr(depth * BITS).unwrap_or(0);
     usize::try_from(bits).unwrap_or(0) % CHILDREN
-}
-
-fn place_of<T>(hashes: &[u32], items: &[T], hash: u32, same: &dyn Fn(&T) -> bool) -> Option<usize> {
-    let candidates = hashes.iter().zip(items).enumerate().filter(|(_, (known, _))| **known == hash);
-    candidates.into_iter().find(|(_, (_, item))| same(item)).map(|(place, _)| place)
 }
 
 impl<T: Clone> Trie<T> {
@@ -64,15 +73,12 @@ impl<T: Clone> Trie<T> {
         let mut node = &self.root;
         let mut depth = 0;
         loop {
-            match &**node {
+            match node {
                 Node::Branch(children) => {
                     node = children.get(child_of(hash, depth))?;
                     depth += 1;
                 }
-                Node::Leaf { hashes, items } => {
-                    let mut candidates = hashes.iter().zip(items).filter(|(known, _)| **known == hash);
-                    return candidates.find(|(_, item)| same(item)).map(|(_, item)| item);
-                }
+                Node::Leaf(leaf) => return leaf.items.get(leaf.place_of(hash, &same)?),
             }
         }
     }
@@ -85,17 +91,17 @@ impl<T: Clone> Trie<T> {
         same: impl Fn(&T) -> bool,
         hash_of: impl Fn(&T) -> u32,
     ) -> Option<T> {
-        let (leaf, depth) = leaf_of(&mut self.root, hash)?;
-        let Node::Leaf { hashes, items } = Arc::make_mut(leaf) else { return None };
-        if let Some(old) = place_of(hashes, items, hash, &same).and_then(|place| items.get_mut(place)) {
+        let (node, depth) = leaf_of(&mut self.root, hash)?;
+        let Node::Leaf(leaf) = node else { return None };
+        let leaf = Arc::make_mut(leaf);
+        if let Some(old) = leaf.place_of(hash, &same).and_then(|place| leaf.items.get_mut(place)) {
             return Some(std::mem::replace(old, item));
         }
-        hashes.push(hash);
-        items.push(item);
+        leaf.hashes.push(hash);
+        leaf.items.push(item);
         self.len += 1;
-        if hashes.len() > LEAF && depth * BITS < u32::BITS {
-            let items = std::mem::take(items);
-            *leaf = Arc::new(split(items, depth, &hash_of));
+        if leaf.items.len() > LEAF && depth * BITS < u32::BITS {
+            *node = split(std::mem::take(leaf), depth, &hash_of);
         }
         None
     }
@@ -103,12 +109,12 @@ impl<T: Clone> Trie<T> {
     /// Takes the item out that `same` knows.
     pub fn remove(&mut self, hash: u32, same: impl Fn(&T) -> bool) -> Option<T> {
         self.get(hash, &same)?;
-        let (leaf, _) = leaf_of(&mut self.root, hash)?;
-        let Node::Leaf { hashes, items } = Arc::make_mut(leaf) else { return None };
-        let place = place_of(hashes, items, hash, &same)?;
-        hashes.swap_remove(place);
+        let (Node::Leaf(leaf), _) = leaf_of(&mut self.root, hash)? else { return None };
+        let leaf = Arc::make_mut(leaf);
+        let place = leaf.place_of(hash, &same)?;
+        leaf.hashes.swap_remove(place);
         self.len -= 1;
-        Some(items.swap_remove(place))
+        Some(leaf.items.swap_remove(place))
     }
 
     /// All items, in no order.
@@ -121,11 +127,17 @@ impl<T: Clone> Trie<T> {
         let mut bytes = 0;
         let mut waiting = vec![&self.root];
         while let Some(node) = waiting.pop() {
-            bytes += 2 * size_of::<usize>() + size_of::<Node<T>>();
-            match &**node {
-                Node::Branch(children) => waiting.extend(children),
-                Node::Leaf { hashes, items } => {
-                    bytes += hashes.capacity() * size_of::<u32>() + items.capacity() * size_of::<T>();
+            // An allocation has two counts before it.
+            bytes += 2 * size_of::<usize>();
+            match node {
+                Node::Branch(children) => {
+                    bytes += size_of_val(&**children);
+                    waiting.extend(children.iter());
+                }
+                Node::Leaf(leaf) => {
+                    bytes += size_of::<Leaf<T>>();
+                    bytes += leaf.hashes.capacity() * size_of::<u32>();
+                    bytes += leaf.items.capacity() * size_of::<T>();
                 }
             }
         }
@@ -134,33 +146,33 @@ impl<T: Clone> Trie<T> {
 }
 
 /// The leaf where this hash belongs, its path made ours alone.
-fn leaf_of<T: Clone>(root: &mut Arc<Node<T>>, hash: u32) -> Option<(&mut Arc<Node<T>>, u32)> {
+fn leaf_of<T: Clone>(root: &mut Node<T>, hash: u32) -> Option<(&mut Node<T>, u32)> {
     let mut node = root;
     let mut depth = 0;
-    while matches!(**node, Node::Branch(_)) {
-        let Node::Branch(children) = Arc::make_mut(node) else { return None };
-        node = children.get_mut(child_of(hash, depth))?;
+    while matches!(node, Node::Branch(_)) {
+        let Node::Branch(children) = node else { return None };
+        node = Arc::make_mut(children).get_mut(child_of(hash, depth))?;
         depth += 1;
     }
     Some((node, depth))
 }
 
-fn split<T: Clone>(items: Vec<T>, depth: u32, hash_of: &dyn Fn(&T) -> u32) -> Node<T> {
-    let mut parts: [(Vec<u32>, Vec<T>); CHILDREN] = Default::default();
-    for item in items {
+fn split<T: Clone>(leaf: Leaf<T>, depth: u32, hash_of: &dyn Fn(&T) -> u32) -> Node<T> {
+    let mut parts: [Leaf<T>; CHILDREN] = Default::default();
+    for item in leaf.items {
         let hash = hash_of(&item);
-        if let Some((hashes, items)) = parts.get_mut(child_of(hash, depth)) {
-            hashes.push(hash);
-            items.push(item);
+        if let Some(part) = parts.get_mut(child_of(hash, depth)) {
+            part.hashes.push(hash);
+            part.items.push(item);
         }
     }
-    Node::Branch(parts.map(|(hashes, items)| Arc::new(Node::Leaf { hashes, items })))
+    Node::Branch(Arc::new(parts.map(|part| Node::Leaf(Arc::new(part)))))
 }
 
 /// All items of a trie.
 #[derive(Debug)]
 pub struct Iter<'t, T> {
-    waiting: Vec<&'t Arc<Node<T>>>,
+    waiting: Vec<&'t Node<T>>,
     items: std::slice::Iter<'t, T>,
 }
 
@@ -172,9 +184,9 @@ impl<'t, T> Iterator for Iter<'t, T> {
             if let Some(item) = self.items.next() {
                 return Some(item);
             }
-            match &**self.waiting.pop()? {
-                Node::Branch(children) => self.waiting.extend(children),
-                Node::Leaf { items, .. } => self.items = items.iter(),
+            match self.waiting.pop()? {
+                Node::Branch(children) => self.waiting.extend(children.iter()),
+                Node::Leaf(leaf) => self.items = leaf.items.iter(),
             }
         }
     }

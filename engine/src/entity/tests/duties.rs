@@ -47,6 +47,19 @@ impl Model {
         }
     }
 
+    fn is_holder(&self, who: &Named) -> bool {
+        let own = self.files.contains_key(who);
+        if let Some(row) = self.rows.get(who).filter(|_| !own) {
+            return row.kind.is_principal();
+        }
+        let assigned = self.assigned.values().any(|one| one.subject == *who);
+        match who.0.as_str() {
+            "User" => own || assigned,
+            "Group" | "Role" => false,
+            _ => assigned,
+        }
+    }
+
     fn conflicts(&self, now: i64) -> BTreeSet<(Named, Named, Named)> {
         let mut all = BTreeSet::new();
         let exclude = |one: &Named, other: &Named| {
@@ -56,7 +69,7 @@ impl Model {
         let apart = |one: &String, other: &String| {
             one.starts_with("Resource(") && other.starts_with("Resource(") && one != other
         };
-        for who in everything().into_iter().filter(|one| one.0 == "User") {
+        for who in everything().into_iter().filter(|one| self.is_holder(one)) {
             for now in now..=LAST {
                 let held = self.held_at(&who, now);
                 for (first, here) in &held {
