@@ -15,6 +15,7 @@ use serde_json::json;
 use super::{PrincipalQuery, PrincipalResponse, about};
 use crate::administration::AdminError;
 use crate::administration::ending::Ended;
+use crate::administration::grant::Party;
 use crate::administration::principals::{self, Principal, Turn, Turned, locate};
 use crate::administration::shown::{Shown, named};
 use crate::administration::tenancy::Tenancy;
@@ -147,7 +148,7 @@ async fn turn(
     let snapshot = Arc::clone(operation.changing.snapshot());
     let at = Tenancy { snapshot: &snapshot, tenant: &who.caller.tenant, pack: &pack };
     let principal = locate(at, &id, query.kind.map(Kind::from))?;
-    let by = who.as_party();
+    let by = Party::caller(&who.caller.id);
     let turned = principals::turn(&mut operation.changing, &pack, &principal, (turn, &by)).await?;
     let (body, version) = answer(&mut operation, &pack, &principal, turned).await?;
     let body = json!(body);
