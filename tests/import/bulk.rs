@@ -7,7 +7,7 @@ use std::time::Duration;
 use portcullis_tests::{Answer, Client, Server};
 use serde_json::{Value, json};
 
-use super::fixture::{exported, few, import_lines, lines, may_read, office, serve_office};
+use super::fixture::{exclusive_roles, exported, few, import_lines, lines, may_read, office, serve_office};
 use crate::fixtures::{create_key_with, limited_key};
 
 fn post(client: &Client, text: &str) -> Answer {
@@ -80,6 +80,16 @@ fn a_line_that_is_refused_is_named_and_nothing_is_written() {
     let told = last(&server, &lines(&[circle]));
     assert_eq!(told["problem"]["code"], "parent_cycle", "{told}");
     assert_eq!(exported(&server, &[]).len(), 0, "something was written");
+}
+
+#[test]
+fn nobody_comes_to_two_roles_that_exclude_each_other() {
+    let server = serve_office();
+    let joins = exclusive_roles(&server);
+    let before = exported(&server, &[]);
+    let told = last(&server, &lines(&[json!({"type": "folder", "id": "f"}), joins]));
+    assert_eq!(told["problem"]["code"], "separation_of_duties", "{told}");
+    assert_eq!(exported(&server, &[]), before, "something was written");
 }
 
 #[test]

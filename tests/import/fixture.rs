@@ -114,3 +114,17 @@ pub(crate) fn few() -> Vec<Value> {
             "parents": [{"type": "Folder", "id": "shared"}]}),
     ]
 }
+
+/// Two roles that exclude each other: bob has one, the group `payers` the other. Gives the line that would join them.
+pub(crate) fn exclusive_roles(server: &Server) -> Value {
+    let _ = import_lines(server, &few());
+    let _ = import_lines(server, &[json!({"type": "group", "id": "payers"})]);
+    for role in [json!({"id": "payer"}), json!({"id": "approver", "exclusive_with": ["payer"]})] {
+        let _ = server.post("/v1/roles", &role).expect_status(201);
+    }
+    for (kind, id, role) in [("user", "bob", "approver"), ("group", "payers", "payer")] {
+        let assignment = json!({"principal": {"type": kind, "id": id}, "role": role});
+        let _ = server.post("/v1/role-assignments", &assignment).expect_status(201);
+    }
+    json!({"type": "user", "id": "bob", "parents": [{"type": "group", "id": "payers"}]})
+}

@@ -55,7 +55,11 @@ pub(super) fn check_parents(
     refuse(new_conflict(facts(before), facts(&after), Some(changed)))
 }
 
-fn refuse(found: Result<Option<Conflict>, Unreadable>) -> Result<(), AdminError> {
+/// What is said of two roles that would come together.
+///
+/// # Errors
+/// When they would.
+pub(super) fn refuse(found: Result<Option<Conflict>, Unreadable>) -> Result<(), AdminError> {
     let Some(conflict) = found.map_err(|_| unreadable())? else { return Ok(()) };
     let id = |uid: &EntityUID| AsRef::<str>::as_ref(uid.eid()).to_owned();
     Err(AdminError::SeparationOfDuties {

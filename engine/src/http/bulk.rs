@@ -262,7 +262,7 @@ fn of_fault(Fault { place, field, wrong }: Fault) -> Refusal {
         (wrong @ Wrong::Twice(_), field) => {
             ApiError::InvalidRequest(format!("`{}`: {wrong}", field.unwrap_or_default()))
         }
-        (Wrong::Refused(error), _) => (*error).into(),
+        (Wrong::Refused(error), _) => ApiError::from(*error),
     };
     Refusal { error, line: Some(place.line) }
 }

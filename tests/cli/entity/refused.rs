@@ -3,7 +3,9 @@
 use portcullis_tests::Server;
 use serde_json::{Value, json};
 
-use crate::import::fixture::{exported, few, file, import, import_lines, lines, serve_office};
+use crate::import::fixture::{
+    exclusive_roles, exported, few, file, import, import_lines, lines, serve_office,
+};
 
 /// Imports a file that must be refused; gives what was said.
 fn refused(server: &Server, name: &str, text: &str, further: &[&str]) -> String {
@@ -124,6 +126,20 @@ fn who_would_be_in_themselves_is_named() {
     let _ = import_lines(&server, &ladder);
     ladder.push(group("g50", "g0"));
     has(&refused(&server, "c.ndjson", &lines(&ladder), &[]), &["Group::\"g49\""]);
+}
+
+#[test]
+fn nobody_comes_to_two_roles_that_exclude_each_other() {
+    let server = serve_office();
+    let joins = exclusive_roles(&server);
+    let said = refused(&server, "duties.ndjson", &lines(&[joins]), &[]);
+    has(&said, &["bob", "approver", "payer", "exclude"]);
+    // A role that is imported keeps whom it excludes.
+    let roles = [json!({"type": "role", "id": "approver"}), json!({"type": "role", "id": "payer"})];
+    let by_parents = json!({"type": "user", "id": "eve",
+        "parents": [{"type": "role", "id": "approver"}, {"type": "role", "id": "payer"}]});
+    let text = lines(&[roles[0].clone(), roles[1].clone(), by_parents]);
+    has(&refused(&server, "duties.ndjson", &text, &["--roles-as-parents"]), &["eve", "exclude"]);
 }
 
 #[test]

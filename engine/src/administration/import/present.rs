@@ -7,7 +7,10 @@ use std::sync::Arc;
 use super::hierarchy;
 use super::rows::Rows;
 use crate::administration::AdminError;
+use crate::administration::duties::refuse;
 use crate::administration::value::parents;
+use crate::clock::Timestamp;
+use crate::entity::exclusion::new_conflict;
 use crate::entity::{Data, EntityUpdate, Kind, RoleSettings, Row, Status, Update};
 use crate::policy::Pack;
 use crate::protect::digest;
@@ -143,16 +146,18 @@ impl Present {
         Ok(touched)
     }
 
-    /// Looks at the whole as it would be with these rows: nothing may be in itself.
+    /// Looks at the whole as it would be with these rows: nothing may be in itself, and nobody may come to two roles that
+    /// exclude each other.
     ///
     /// # Errors
     /// What would be wrong.
-    pub fn check(&self, pack: &Pack, rows: &Rows) -> Result<(), CheckError> {
-        let data = self.with(rows)?;
-        if let Some(data) = data.pack(&self.tenant, &self.pack) {
+    pub fn check(&self, pack: &Pack, rows: &Rows, now: Timestamp) -> Result<(), CheckError> {
+        let after = self.with(rows)?;
+        if let Some(data) = after.pack(&self.tenant, &self.pack) {
             hierarchy::check(&pack.entities, data)?;
         }
-        Ok(())
+        let facts = |data| pack.facts(data, &self.tenant, now);
+        Ok(refuse(new_conflict(facts(&self.data), facts(&after), None))?)
     }
 
     fn with(&self, rows: &Rows) -> io::Result<Data> {

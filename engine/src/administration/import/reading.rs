@@ -154,8 +154,12 @@ pub fn read_all<R: BufRead + Send>(
         }
         drop(checked);
         // A thread that ended otherwise than by its end has not given all.
-        let whole = threads.into_iter().map(ScopedJoinHandle::join).filter(Result::is_err).count() == 0;
-        if whole { Ok(()) } else { Err(io::Error::other("a checking thread failed, which is a defect")) }
+        let failed = threads.into_iter().filter_map(|thread| thread.join().err()).count();
+        if failed == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::other("a checking thread failed, which is a defect"))
+        }
     })?;
     if faults.count > 0 {
         return Ok(Err(faults));

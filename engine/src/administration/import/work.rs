@@ -132,7 +132,8 @@ pub async fn carry_out(
 /// The check takes as long as there are entities: not where requests are answered.
 async fn check(work: &Work<'_>, present: &Present) -> Result<(), WorkError> {
     let (present, pack, rows) = (present.clone(), Arc::clone(&work.pack), work.rows.clone());
-    let checking = tokio::task::spawn_blocking(move || present.check(&pack, &rows));
+    let now = work.clock.now();
+    let checking = tokio::task::spawn_blocking(move || present.check(&pack, &rows, now));
     Ok(checking.await.map_err(|_| WorkError::Defect)??)
 }
 

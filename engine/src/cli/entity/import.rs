@@ -21,6 +21,7 @@ use crate::administration::import::work::{Step, Work, carry_out};
 use crate::administration::import::{Format, table::Columns};
 use crate::app::open_store;
 use crate::cli::{Failure, announce, block_on, print, root_key, say, system};
+use crate::clock::Clock;
 use crate::store::imports::Imported;
 
 pub(super) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
@@ -50,7 +51,7 @@ pub(super) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
         let expected = present.count(&rows)?;
         let unchanged = expected.created + expected.updated == 0;
         if args.dry_run || unchanged {
-            present.check(&pack, &rows)?;
+            present.check(&pack, &rows, clock.now())?;
             let sequence = present.sequence;
             progress.clear();
             if !args.dry_run {
