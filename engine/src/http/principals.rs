@@ -31,6 +31,7 @@ use crate::policy::Pack;
 use crate::store::entities::EntityRow;
 
 pub(super) mod list;
+pub(super) mod permissions;
 pub(super) mod status;
 
 /// What a principal is.

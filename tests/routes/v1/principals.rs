@@ -9,6 +9,7 @@ mod holdings;
 mod idempotency;
 mod ids;
 mod list;
+mod permissions;
 mod rights;
 mod status;
 mod tenants;
