@@ -19,12 +19,14 @@ use smol_str::SmolStr;
 use super::rules::{Rule, Rules, scope_matches};
 use super::slice::Slicer;
 use super::{NO_SLOTS, OnPolicyError, found, obligation};
-use crate::entity::ancestry::{Ancestry, Asked, LONGEST_CHAIN};
 use crate::entity::assignment::Place;
 use crate::entity::{Facts, Unreadable, View};
 
-/// More scopes of one principal are not worked out.
-const MOST_SCOPES: usize = 200;
+mod scopes;
+#[cfg(test)]
+mod tests;
+
+use scopes::Scopes;
 
 /// Whether something holds for every resource of the type and every context, or for some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, utoipa::ToSchema)]
@@ -125,38 +127,8 @@ pub fn permissions(ground: Ground<'_>, principal: &EntityUID) -> Result<Permissi
         };
         found.scoped.push(Scoped { place, permissions });
     }
-    found.scopes_left_out = scopes.waiting.len();
+    found.scopes_left_out = scopes.left();
     Ok(found)
-}
-
-/// The scopes that were met, each to be worked out once.
-#[derive(Default)]
-struct Scopes {
-    waiting: BTreeSet<(EntityUID, bool)>,
-    met: HashSet<(EntityUID, bool)>,
-    /// Whose roles were looked at.
-    looked_at: HashSet<EntityUID>,
-}
-
-impl Scopes {
-    fn meet(&mut self, place: Place<EntityUID>) {
-        let scope = match place {
-            Place::Tenant => return,
-            Place::Resource(uid) => (uid, false),
-            Place::Tree(uid) => (uid, true),
-        };
-        if self.met.insert(scope.clone()) {
-            self.waiting.insert(scope);
-        }
-    }
-
-    fn next(&mut self, worked_out: usize) -> Option<Place<EntityUID>> {
-        if worked_out >= MOST_SCOPES {
-            return None;
-        }
-        let (uid, tree) = self.waiting.pop_first()?;
-        Some(if tree { Place::Tree(uid) } else { Place::Resource(uid) })
-    }
 }
 
 /// All that can be asked about this principal: what the schema has, or without one what policies name.
@@ -245,7 +217,7 @@ impl Look<'_> {
         ];
         let nothing = super::value::Record::new();
         let slice = Slicer::new(&self.view, &[]).collect(&plan.reach, roots, &nothing).ok_or(Unreadable)?;
-        self.meet_scopes(&slice, scopes)?;
+        scopes.of(&slice, *self.view.facts())?;
         let evaluator =
             Evaluator::new(self.request(&action, &resource_type), &slice, Extensions::all_available());
         let (mut permits, mut forbids) = (Vec::new(), Vec::new());
@@ -321,22 +293,6 @@ impl Look<'_> {
             _ => Holds::Maybe,
         }
     }
-
-    /// Notes the scopes of all whose roles count here.
-    fn meet_scopes(&self, slice: &Entities, scopes: &mut Scopes) -> Result<(), Unreadable> {
-        let facts = *self.view.facts();
-        let Some(data) = facts.data else { return Ok(()) };
-        for entity in slice.iter() {
-            let uid = entity.uid();
-            if uid.entity_type().is_action() || !scopes.looked_at.insert(uid.clone()) {
-                continue;
-            }
-            let mut ancestry = Ancestry::new(facts, data);
-            ancestry.reach(uid, &Asked::tenant(), LONGEST_CHAIN)?;
-            ancestry.scopes.into_iter().for_each(|place| scopes.meet(place));
-        }
-        Ok(())
-    }
 }
 
 /// Whether a resource of this type, which is unknown, is in a policy's scope.
@@ -369,6 +325,3 @@ fn combined(permits: &[(&Rule, When)], forbids: &[(&Rule, When)]) -> Option<When
     let whole = sure && forbids.is_empty() && !conflict(When::Conditional);
     Some(if whole { When::Always } else { When::Conditional })
 }
-
-#[cfg(test)]
-mod tests;

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use cedar_policy_core::ast::EntityUID;
 
 use super::assignment::{ALWAYS, Assignment, NEVER, Place};
+use super::facts::Facts;
 use super::holding::place_of;
 use super::pack_data::PackData;
 use super::types::Unreadable;
-use super::view::Facts;
 use crate::clock::Timestamp;
 
 /// How often a role may be passed on.

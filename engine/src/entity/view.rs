@@ -10,101 +10,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cedar_policy_core::ast::{Entity, EntityType, EntityUID, PartialValue, Value};
+use cedar_policy_core::ast::{Entity, EntityUID, PartialValue, Value};
 use smol_str::SmolStr;
 
-use super::EntityStore;
 use super::ancestry::{Ancestry, Asked, LONGEST_CHAIN, Window};
 use super::assignment::Place;
-use super::inactive::Inactive;
+use super::facts::Facts;
 use super::pack_data::{Assigned, PackData};
 use super::row::Row;
 use super::types::Unreadable;
-use super::update::{Kind, Status};
-use crate::clock::Timestamp;
-
-/// What questions of one moment are judged by, besides policies.
-#[derive(Clone, Copy, Debug)]
-pub struct Facts<'a> {
-    /// The pack's own entities.
-    pub files: &'a EntityStore,
-    /// The pack's name.
-    pub pack: &'a str,
-    /// The pack's Cedar types for the kinds that have a name of their own.
-    pub kinds: &'a [(Kind, EntityType)],
-    /// What the tenant has in the pack.
-    pub data: Option<&'a PackData>,
-    /// Whom the tenant has locked or disabled.
-    pub inactive: Option<&'a Inactive>,
-    /// The instant.
-    pub now: Timestamp,
-}
-
-impl<'a> Facts<'a> {
-    /// A pack's own entities alone.
-    pub fn of_files(files: &'a EntityStore) -> Self {
-        Self { files, pack: "", kinds: &[], data: None, inactive: None, now: Timestamp(0) }
-    }
-
-    /// What a question about this resource sees.
-    pub fn about(self, resource: &'a EntityUID) -> View<'a> {
-        View { resource: Some(resource), ..self.everywhere() }
-    }
-
-    /// What is so for every resource that no scope is about.
-    pub fn everywhere(self) -> View<'a> {
-        let window = Cell::new(Window::ALL);
-        View { facts: self, resource: None, tree: None, asked: OnceCell::new(), window }
-    }
-
-    /// What is so for all that is in an entity, as far as no narrower scope is about it.
-    ///
-    /// # Errors
-    /// When the data can't be read, or is too much.
-    pub fn within(self, root: &EntityUID) -> Result<View<'a>, Unreadable> {
-        let tree = match self.data {
-            Some(data) => {
-                let within = Rc::new(Ancestry::new(self, data).tree(root)?);
-                Some(Asked { place: Place::Tree(root.clone()), within, by_files: false })
-            }
-            None => None,
-        };
-        Ok(View { tree, ..self.everywhere() })
-    }
-
-    /// Whether a principal may do anything at all. It is known by its Cedar type and id, however a request named it.
-    pub fn status(&self, principal: &EntityUID) -> Status {
-        let Some(inactive) = self.inactive.filter(|inactive| inactive.count() > 0) else {
-            return Status::Active;
-        };
-        let id: &str = principal.eid().as_ref();
-        let mut status = Status::Active;
-        for kind in Kind::PRINCIPALS {
-            let is_meant =
-                |(known, name): &(Kind, EntityType)| *known == kind && name == principal.entity_type();
-            for mark in inactive.marks(kind, id) {
-                // The row's own type counts too: the pack may have mapped the kind otherwise when it was made.
-                let is_row =
-                    *mark.pack == *self.pack && *mark.entity_type == *principal.entity_type().to_string();
-                if is_row || self.kinds.iter().any(is_meant) {
-                    status = status.max(mark.status);
-                }
-            }
-        }
-        status
-    }
-
-    /// Whether a principal is locked or disabled.
-    pub fn is_inactive(&self, principal: &EntityUID) -> bool {
-        self.status(principal) != Status::Active
-    }
-
-    /// A mark of the data: while it is the same, and the time within the view's window, so is what a view gives.
-    pub fn stamp(&self) -> [u64; 3] {
-        let data = self.data.map_or(0, |data| data.number);
-        [self.files.number(), data, self.inactive.map_or(0, |inactive| inactive.number)]
-    }
-}
 
 /// What one question sees of entities.
 #[derive(Debug)]
@@ -150,6 +64,10 @@ struct Found<'a> {
 }
 
 impl<'a> View<'a> {
+    pub(super) fn of(facts: Facts<'a>, resource: Option<&'a EntityUID>, tree: Option<Asked>) -> Self {
+        Self { facts, resource, tree, asked: OnceCell::new(), window: Cell::new(Window::ALL) }
+    }
+
     /// The facts.
     pub fn facts(&self) -> &Facts<'a> {
         &self.facts
