@@ -20,6 +20,7 @@ use crate::http::caller::Authenticated;
 use crate::http::error::{ApiError, ProblemBody};
 use crate::http::listing;
 use crate::http::management::choose_pack;
+use crate::policy::bounds::on_deep_stack;
 
 /// Which permissions.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -141,9 +142,11 @@ pub(in crate::http) async fn read_permissions(
             on_error: pack.settings.on_policy_error,
             facts: pack.facts(&snapshot.data, &tenant, now),
         };
-        permissions(ground, &uid)
+        // Conditions are walked by recursion.
+        on_deep_stack(|| permissions(ground, &uid))
     });
-    let found = worked_out.await.map_err(|_| ApiError::Defect)?.map_err(|_| ApiError::Unavailable)?;
+    let found = worked_out.await.ok().flatten().ok_or(ApiError::Defect)?;
+    let found = found.map_err(|_| ApiError::Unavailable)?;
     Ok(Json(PermissionsResponse {
         principal: WhoResponse { kind, id },
         status,

@@ -68,7 +68,9 @@ fn who_is_not_there_or_another_tenants_is_not_found_and_a_right_is_needed() {
     let server = server();
     let _ = server.post("/v1/principals", &json!({"id": "dora"})).expect_status(201);
     let other = tenant(&server, "other");
-    for (client, id) in [(server.client(), "nobody"), (&other, "dora"), (server.client(), "%00"), (&other, "..")] {
+    for (client, id) in
+        [(server.client(), "nobody"), (&other, "dora"), (server.client(), "%00"), (&other, "..")]
+    {
         let answer = client.get(&format!("/v1/principals/{id}/permissions"));
         assert!([400, 404].contains(&answer.status), "{id}: {}", answer.text());
     }
