@@ -167,6 +167,7 @@ async fn an_elevation_lasts_from_its_approval_on_and_no_longer() {
         reason: "night".into(),
         seconds,
         requested_by: Party::read("user:alice"),
+        made_by: "caller:clr_1".into(),
     };
     let mut changing = team.begin().await;
     let ground = Ground::of(&changing, "team").unwrap();

@@ -135,7 +135,8 @@ pub(super) async fn create_elevation(
     who.may_about(&app, right, &about(&pack)).await?;
     let (asked, name) = (posted.said?, pack?.name().to_owned());
     let requested_by = requester(&app, &who, &name, asked.requested_by.as_ref()).await?;
-    let new = asked.into_new(app.new_id("elv_", app.clock.now()), requested_by)?;
+    let made_by = Party::caller(&who.caller.id).text();
+    let new = asked.into_new(app.new_id("elv_", app.clock.now()), (requested_by, made_by))?;
     if at_once {
         ask_pack(&app, &who, &name, (&new.wish.principal, BREAK_GLASS, &new.wish.role)).await?;
     }

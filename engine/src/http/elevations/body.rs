@@ -79,13 +79,18 @@ impl ElevationRequest {
     ///
     /// # Errors
     /// When the scope is not whole.
-    pub(in crate::http) fn into_new(self, id: String, requested_by: Party) -> Result<NewElevation, ApiError> {
+    pub(in crate::http) fn into_new(
+        self,
+        id: String,
+        (requested_by, made_by): (Party, String),
+    ) -> Result<NewElevation, ApiError> {
         Ok(NewElevation {
             id,
             wish: Wish { principal: self.principal.party(), role: self.role, place: self.scope.place()? },
             reason: self.reason,
             seconds: self.duration_seconds,
             requested_by,
+            made_by,
         })
     }
 }

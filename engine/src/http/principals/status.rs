@@ -132,7 +132,9 @@ async fn turn(
     let query: PrincipalQuery = listing::query(&parts)?;
     let pack = choose_pack(app, &who, query.pack.as_deref())?;
     let id = listing::path(path)?;
-    who.may_about(app, Right::DisablePrincipals, &about(&pack, Some(&id))).await?;
+    // To shut out is one right, to let in again another.
+    let right = if turn.takes_away() { Right::DisablePrincipals } else { Right::ChangePrincipals };
+    who.may_about(app, right, &about(&pack, Some(&id))).await?;
     let body = JsonBody::read_if_any(app, &parts, body).await?;
     let PrincipalStatusRequest { reason } = body.parse()?;
     if reason.as_ref().is_some_and(|reason| reason.chars().count() > REASON_CHARACTERS) {
