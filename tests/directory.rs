@@ -44,6 +44,9 @@ when { principal has level && principal.level >= 5 };
 permit(principal, action == Corp::Action::"edit", resource)
 when { resource has owner && resource.owner == principal };
 
+@id("editors-edit")
+permit(principal in Corp::Role::"editor", action == Corp::Action::"edit", resource);
+
 @id("archive-is-for-all")
 permit(principal, action == Corp::Action::"read", resource in Corp::Folder::"archive");
 

@@ -17,6 +17,7 @@ use crate::entity::View;
 
 mod combine;
 pub mod obligation;
+pub mod permissions;
 pub mod reach;
 pub mod reason;
 pub mod rules;

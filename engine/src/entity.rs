@@ -16,6 +16,7 @@ pub mod bytes;
 pub mod data;
 pub mod encoded;
 pub mod exclusion;
+pub mod facts;
 pub mod holding;
 pub mod inactive;
 pub mod memory;
@@ -30,13 +31,14 @@ pub mod view;
 
 pub use ancestry::Window;
 pub use data::Data;
+pub use facts::Facts;
 pub use inactive::{Inactive, Mark};
 pub use memory::Memory;
 pub use pack_data::PackData;
 pub use row::Row;
 pub use types::Unreadable;
 pub use update::{AssignmentUpdate, EntityUpdate, Kind, Named, RoleSettings, Scope, Status, Update};
-pub use view::{Facts, View};
+pub use view::View;
 
 /// The entities of one pack's files. They carry their ancestors, all of them.
 #[derive(Clone, Debug)]

@@ -80,6 +80,7 @@ pub fn routes(app: Arc<App>) -> Router {
                 .put(principals::replace_principal)
                 .delete(principals::delete_principal),
         )
+        .route("/v1/principals/{id}/permissions", get(principals::permissions::read_permissions))
         .route("/v1/principals/{id}/lock", post(principals::status::lock_principal))
         .route("/v1/principals/{id}/unlock", post(principals::status::unlock_principal))
         .route("/v1/principals/{id}/disable", post(principals::status::disable_principal))

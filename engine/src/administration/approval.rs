@@ -67,6 +67,8 @@ pub fn not_permitted(who: &Party, action: &'static str, role: &str) -> AdminErro
 pub struct Parties<'a> {
     /// Who asked, as it is stored.
     pub requested_by: &'a str,
+    /// The caller that brought it, whoever it named as who asked.
+    pub made_by: &'a str,
     /// Who gets the role.
     pub principal: &'a Party,
     /// Who passes it on.
@@ -78,8 +80,8 @@ pub struct Parties<'a> {
 /// # Errors
 /// When it is.
 pub fn check_other(ground: &Ground, approver: &Party, parties: Parties<'_>) -> Result<(), AdminError> {
-    let asker = Party::read(parties.requested_by);
-    if [&asker, parties.principal].into_iter().any(|party| approver.is(party, &ground.pack)) {
+    let (asker, maker) = (Party::read(parties.requested_by), Party::read(parties.made_by));
+    if [&asker, &maker, parties.principal].into_iter().any(|party| approver.is(party, &ground.pack)) {
         return Err(AdminError::ApprovalBySame);
     }
     if approver.kind == CALLER {

@@ -78,6 +78,7 @@ pub async fn create(
     let role = grant.role.clone();
     let status = if role.settings.requires_approval { PENDING } else { ACTIVE };
     let mut row = row_of(ground, grant, new.id, &new.requested_by);
+    row.made_by = Party::caller(&by.caller.id).text();
     row.status = status.to_owned();
     (row.starts_at, row.ends_at) = (new.starts_at, new.ends_at);
     (row.reason, row.delegated_by) = (new.reason, delegated_by);
@@ -131,6 +132,7 @@ pub(super) fn row_of(ground: &Ground, grant: Grant, id: String, requested_by: &P
         reason: None,
         status: ACTIVE.to_owned(),
         requested_by: requested_by.text(),
+        made_by: requested_by.text(),
         decided_by: None,
         decided_at: None,
         elevation_id: None,
@@ -258,6 +260,7 @@ fn check_decider(ground: &Ground, row: &AssignmentRow, approver: &Party) -> Resu
     }
     let parties = Parties {
         requested_by: &row.requested_by,
+        made_by: &row.made_by,
         principal: &Party { kind: row.subject_kind.clone(), id: row.subject.1.clone() },
         delegated_by: row.delegated_by.as_ref(),
     };

@@ -3,22 +3,28 @@
 //!
 //! Promises: it is judged by the data as the change will leave it. Must never: let through what can't be read.
 
+use cedar_policy_core::ast::EntityUID;
+
 use super::AdminError;
 use super::grant::{Ground, uid_of};
+use crate::app::Changing;
 use crate::entity::assignment::{ALWAYS, NEVER, Place};
 use crate::entity::exclusion::{Conflict, new_conflict};
 use crate::entity::holding::{Claim, holds, may_pass_on};
 use crate::entity::{Data, Named, Unreadable, Update, Window};
+use crate::policy::Pack;
 use crate::store::assignments::AssignmentRow;
 
-/// Whether a change of roles brings nobody two that exclude each other.
+/// Whether the change of a role brings nobody two that exclude each other.
 ///
 /// # Errors
 /// When it does.
-pub(super) fn check_roles(ground: &Ground, after: &Data) -> Result<(), AdminError> {
+pub(super) fn check_role(ground: &Ground, after: &Data, role: &Named) -> Result<(), AdminError> {
+    let role = uid_of(role).ok_or_else(unreadable)?;
     let before = &ground.snapshot.data;
     let facts = |data| ground.pack.facts(data, &ground.tenant, ground.now);
-    refuse(new_conflict(facts(before), facts(after), None))
+    // What nobody has brings nobody anything.
+    refuse(new_conflict(facts(before), facts(after), Some(&role)))
 }
 
 /// The same of an assignment, as if it were in force already.
@@ -35,13 +41,27 @@ pub(super) fn check_assignment(ground: &Ground, row: &AssignmentRow) -> Result<(
     refuse(new_conflict(facts(before), facts(&after), Some(&subject)))
 }
 
+/// The same of an entity that has become a part of more than it was.
+///
+/// # Errors
+/// When it does.
+pub(super) fn check_parents(
+    changing: &Changing<'_>,
+    pack: &Pack,
+    changed: &EntityUID,
+) -> Result<(), AdminError> {
+    let (before, after) = (&changing.snapshot().data, changing.data_after());
+    let facts = |data| pack.facts(data, changing.tenant(), changing.now());
+    refuse(new_conflict(facts(before), facts(&after), Some(changed)))
+}
+
 /// What is said of two roles that would come together.
 ///
 /// # Errors
 /// When they would.
 pub(super) fn refuse(found: Result<Option<Conflict>, Unreadable>) -> Result<(), AdminError> {
     let Some(conflict) = found.map_err(|_| unreadable())? else { return Ok(()) };
-    let id = |uid: &cedar_policy_core::ast::EntityUID| AsRef::<str>::as_ref(uid.eid()).to_owned();
+    let id = |uid: &EntityUID| AsRef::<str>::as_ref(uid.eid()).to_owned();
     Err(AdminError::SeparationOfDuties {
         principal: id(&conflict.principal),
         first: id(&conflict.first),

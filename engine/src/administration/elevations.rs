@@ -40,6 +40,8 @@ pub struct NewElevation {
     pub seconds: i64,
     /// Who asks.
     pub requested_by: Party,
+    /// Which caller asks, as `caller:clr_…`.
+    pub made_by: String,
 }
 
 /// Asks for a role.
@@ -98,6 +100,7 @@ fn prepare(
         break_glass: false,
         status: REQUESTED.to_owned(),
         requested_by: new.requested_by.text(),
+        made_by: new.made_by.clone(),
         decided_by: None,
         decided_at: None,
         assignment_id: None,
@@ -162,6 +165,7 @@ fn check_decider(ground: &Ground, row: &ElevationRow, approver: &Party) -> Resul
     }
     let parties = Parties {
         requested_by: &row.requested_by,
+        made_by: &row.made_by,
         principal: &Party { kind: row.subject_kind.clone(), id: row.subject.1.clone() },
         delegated_by: None,
     };
@@ -198,6 +202,7 @@ fn assignment(ground: &Ground, grant: Grant, row: &ElevationRow, id: String) -> 
         ends_at: Some(ends_at),
         reason: Some(row.reason.clone()),
         elevation_id: Some(row.id.clone()),
+        made_by: row.made_by.clone(),
         ..assignments::row_of(ground, grant, id, &requested_by)
     }
 }

@@ -1,6 +1,7 @@
 //! The end of what somebody holds: role assignments and elevations, in the change that takes it away.
 
-use super::AdminError;
+use super::grant::Party;
+use super::{AdminError, assignments, elevations};
 use crate::app::Changing;
 
 /// What has ended.
@@ -26,8 +27,7 @@ impl std::ops::AddAssign for Ended {
     }
 }
 
-/// Ends all that a subject (a Cedar type and an id) holds or has passed on in a pack. `by` is who did it, as
-/// `caller:clr_…`.
+/// Ends all that a subject (a Cedar type and an id) holds or has passed on in a pack.
 ///
 /// # Errors
 /// When the store fails.
@@ -35,25 +35,17 @@ pub async fn end_all(
     changing: &mut Changing<'_>,
     pack: &str,
     subject: (&str, &str),
-    by: &str,
+    by: &Party,
 ) -> Result<Ended, AdminError> {
-    let now = changing.now();
-    let mut ended = Ended::default();
-    for mut row in changing.assignments_about(pack, subject).await? {
-        row.status = "revoked".to_owned();
-        row.decided_by = Some(by.to_owned());
-        row.decided_at = Some(now);
-        row.updated_at = now;
-        changing.put_assignment(row).await?;
-        ended.role_assignments += 1;
+    let held = changing.assignments_about(pack, subject).await?;
+    let elevated = changing.elevations_of(pack, subject).await?;
+    let ended = Ended { role_assignments: held.len() as u64, elevations: elevated.len() as u64 };
+    for row in elevated {
+        elevations::end(changing, row, by).await?;
     }
-    for mut row in changing.elevations_of(pack, subject).await? {
-        row.status = "ended".to_owned();
-        row.decided_by = Some(by.to_owned());
-        row.decided_at = Some(now);
-        row.updated_at = now;
-        changing.put_elevation(row).await?;
-        ended.elevations += 1;
+    // Those that an elevation was in force by have ended with it.
+    for row in changing.assignments_about(pack, subject).await? {
+        assignments::end(changing, row, by).await?;
     }
     Ok(ended)
 }

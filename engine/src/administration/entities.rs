@@ -8,15 +8,14 @@ use std::sync::Arc;
 use cedar_policy_core::ast::{Eid, EntityType, EntityUID};
 use serde_json::{Map, Value};
 
+use super::duties::check_parents;
 use super::shown::named;
 use super::tenancy::{Tenancy, kind_of};
 use super::value::{self, Unchecked};
 use super::{AdminError, check_id, type_of};
 use crate::app::Changing;
-use crate::entity::exclusion::new_conflict;
 use crate::entity::{Kind, Named, Status};
 use crate::policy::Pack;
-use crate::store::StoreError;
 use crate::store::entities::EntityRow;
 
 /// What an entity is to be.
@@ -101,27 +100,9 @@ pub async fn write(
     changing.put_entity(row.clone()).await?;
     let old = present.map(|row| value::parents(&row.parents)).unwrap_or_default();
     if parents.iter().any(|parent| !old.contains(parent)) {
-        keep_apart(changing, pack, draft.uid)?;
+        check_parents(changing, pack, draft.uid)?;
     }
     Ok(row)
-}
-
-/// Whether nobody comes to have two roles that exclude each other by what this change made an entity a part of.
-fn keep_apart(changing: &Changing<'_>, pack: &Pack, uid: &EntityUID) -> Result<(), AdminError> {
-    let (before, after) = (&changing.snapshot().data, changing.data_after());
-    let facts = |data| pack.facts(data, changing.tenant(), changing.now());
-    let unreadable = |_| {
-        let corrupt = StoreError::Corrupt { what: "entities", detail: "they can't be judged by".to_owned() };
-        AdminError::Change(corrupt.into())
-    };
-    let found = new_conflict(facts(before), facts(&after), Some(uid)).map_err(unreadable)?;
-    found.map_or(Ok(()), |conflict| {
-        Err(AdminError::SeparationOfDuties {
-            principal: named(&conflict.principal).1,
-            first: named(&conflict.first).1,
-            second: named(&conflict.second).1,
-        })
-    })
 }
 
 /// Writes a row again with other parents, which are fewer than they were: nothing that could be wrong with it is news.

@@ -152,7 +152,27 @@ impl Ground {
         check_id(field, id)?;
         let missing =
             || AdminError::UnknownReference { field: field.to_owned(), kind: "role", id: id.to_owned() };
-        find_role(&self.snapshot, &self.tenant, &self.pack, id)?.ok_or_else(missing)
+        let mut role = find_role(&self.snapshot, &self.tenant, &self.pack, id)?.ok_or_else(missing)?;
+        self.ask_as_inherited(&mut role);
+        Ok(role)
+    }
+
+    /// Whoever has a role has all that it inherits: it asks at least what these ask.
+    fn ask_as_inherited(&self, role: &mut KnownRole) {
+        let (Some(uid), Some(data)) = (uid_of(&role.named), self.data()) else { return };
+        let facts = self.pack.facts(&self.snapshot.data, &self.tenant, self.now);
+        let Ok(Some(entity)) = facts.about(&uid).get(&uid) else { return };
+        for inherited in entity.ancestors() {
+            let row = data.key(inherited).and_then(|key| data.row(key));
+            let Some(settings) = row.filter(|row| row.kind() == Kind::Role).map(crate::entity::Row::settings)
+            else {
+                continue;
+            };
+            let mine = &mut role.settings;
+            mine.requires_reason |= settings.requires_reason;
+            mine.requires_approval |= settings.requires_approval;
+            mine.max_seconds = mine.max_seconds.into_iter().chain(settings.max_seconds).min();
+        }
     }
 
     /// The Cedar entity of somebody of one of these kinds, who need not be stored.

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::ending::{Ended, end_all};
 use super::entities::{self, Draft, changeable, take_out};
+use super::grant::Party;
 use super::principals::{self, Described, tags_of};
 use super::shown::named;
 use super::tenancy::{Page, Tenancy, kind_of};
@@ -106,7 +107,7 @@ pub async fn delete(
     changing: &mut Changing<'_>,
     pack: &Arc<Pack>,
     (uid, row): (&EntityUID, EntityRow),
-    by: &str,
+    by: &Party,
 ) -> Result<(Ended, usize), AdminError> {
     let snapshot = Arc::clone(changing.snapshot());
     let tenant = changing.tenant().to_owned();

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::ending::{Ended, end_all};
 use super::entities::{self, Draft, changeable};
+use super::grant::Party;
 use super::shown::named;
 use super::tenancy::{Page, Tenancy, kind_of};
 use super::{AdminError, check_id, type_of};
@@ -190,7 +191,7 @@ pub async fn delete(
     changing: &mut Changing<'_>,
     pack: &Pack,
     row: EntityRow,
-    by: &str,
+    by: &Party,
 ) -> Result<Ended, AdminError> {
     let ended = end_all(changing, pack.name(), (&row.type_name, &row.id), by).await?;
     entities::delete(changing, row).await?;
@@ -259,7 +260,7 @@ pub async fn turn(
     changing: &mut Changing<'_>,
     pack: &Arc<Pack>,
     principal: &Principal,
-    (turn, by): (Turn, &str),
+    (turn, by): (Turn, &Party),
 ) -> Result<Turned, AdminError> {
     let snapshot = Arc::clone(changing.snapshot());
     let tenant = changing.tenant().to_owned();

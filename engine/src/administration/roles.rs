@@ -93,7 +93,7 @@ pub async fn put(
         version: changing.sequence(),
     };
     changing.put_entity(row.clone()).await?;
-    duties::check_roles(ground, &changing.data_after())?;
+    duties::check_role(ground, &changing.data_after(), &(row.type_name.clone(), row.id.clone()))?;
     Ok(row)
 }
 
@@ -165,7 +165,9 @@ fn check_unused(ground: &Ground, named: &Named) -> Result<(), AdminError> {
     }
     let Some(data) = ground.data() else { return Ok(()) };
     let Some(key) = data.key(&uid) else { return Ok(()) };
-    let heir = data.rows().find(|row| row.parents().any(|parent| parent == key));
+    // Every row is looked at, but not for what nothing was ever built on.
+    let mut rows = data.rows().filter(|_| data.is_built_on(key));
+    let heir = rows.find(|row| row.parents().any(|parent| parent == key));
     match heir {
         Some(row) if row.kind() == Kind::Role => in_use(format!("the role `{}` inherits it", row.key().1)),
         Some(row) => in_use(format!("the {} `{}` is in it", row.kind().name(), row.key().1)),

@@ -100,7 +100,7 @@ impl Team {
         Wish { principal: Party::read(who), role: role.into(), place: Place::Tenant }
     }
 
-    fn new(&self, who: &str, role: &str) -> NewAssignment {
+    fn assignment(&self, who: &str, role: &str) -> NewAssignment {
         NewAssignment {
             id: self.app.new_id("ras_", self.app.clock.now()),
             wish: Self::wish(who, role),
@@ -146,9 +146,9 @@ async fn an_assignment_counts_up_to_its_end_and_not_at_it() {
     let team = team(&["assert_subject"]).await;
     team.role("editor", RoleSettings::default()).await;
     let ends_at = Some(at(MIDNIGHT));
-    team.give("team", NewAssignment { ends_at, ..team.new("user:alice", "editor") }).await.unwrap();
+    team.give("team", NewAssignment { ends_at, ..team.assignment("user:alice", "editor") }).await.unwrap();
     let starts_at = Some(at(MIDNIGHT));
-    team.give("team", NewAssignment { starts_at, ..team.new("user:bob", "editor") }).await.unwrap();
+    team.give("team", NewAssignment { starts_at, ..team.assignment("user:bob", "editor") }).await.unwrap();
     assert_eq!((team.allows("alice").await, team.allows("bob").await), (true, false));
     team.clock.advance(2 * SECOND - 2 * MICROSECOND);
     assert_eq!(team.app.clock.now().0 + 1, at(MIDNIGHT).0);
@@ -167,6 +167,7 @@ async fn an_elevation_lasts_from_its_approval_on_and_no_longer() {
         reason: "night".into(),
         seconds,
         requested_by: Party::read("user:alice"),
+        made_by: "caller:clr_1".into(),
     };
     let mut changing = team.begin().await;
     let ground = Ground::of(&changing, "team").unwrap();
@@ -198,13 +199,13 @@ async fn who_holds_a_management_role_until_midnight_gives_it_until_midnight() {
     let caller = format!("caller:{id}");
     // With `manage` it gives itself the role, and goes on without.
     let ends_at = Some(at(MIDNIGHT));
-    let own = NewAssignment { ends_at, ..team.new(&caller, "administrator") };
+    let own = NewAssignment { ends_at, ..team.assignment(&caller, "administrator") };
     team.give(MANAGEMENT, own).await.unwrap();
     let mut row = team.app.store.callers_of("default").await.unwrap().remove(0);
     row.rights.clear();
     team.app.callers.apply(vec![row], false);
     let give = |role: &str, ends_at: Option<Timestamp>| {
-        team.give(MANAGEMENT, NewAssignment { ends_at, ..team.new(&caller, role) })
+        team.give(MANAGEMENT, NewAssignment { ends_at, ..team.assignment(&caller, role) })
     };
     let later = Timestamp(at(MIDNIGHT).0 + 1);
     for (role, ends_at) in [("auditor", None), ("auditor", Some(later)), ("owner", Some(at(MIDNIGHT)))] {
@@ -221,9 +222,10 @@ async fn who_holds_a_management_role_until_midnight_gives_it_until_midnight() {
 async fn a_delegation_that_was_right_is_refused_when_the_role_was_taken_meanwhile() {
     let team = team(&["assert_subject"]).await;
     team.role("editor", RoleSettings::default()).await;
-    team.give("team", team.new("user:alice", "editor")).await.unwrap();
+    team.give("team", team.assignment("user:alice", "editor")).await.unwrap();
     let delegated_by = Some(Party::read("user:alice"));
-    let passed = || NewAssignment { delegated_by: delegated_by.clone(), ..team.new("user:bob", "editor") };
+    let passed =
+        || NewAssignment { delegated_by: delegated_by.clone(), ..team.assignment("user:bob", "editor") };
     team.give("team", passed()).await.unwrap();
     assert!(team.allows("bob").await);
     let mut changing = team.begin().await;

@@ -4,7 +4,7 @@
 //! before; else the store is asked first, and when it does not answer there is no decision. Rows are taken over in the
 //! order of their numbers, all of a change or nothing.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ pub(super) struct Replica {
     sequence: AtomicU64,
     /// The monotonic time as of which that was the last one, in nanoseconds.
     fresh_at: AtomicU64,
+    /// Whether a change may have been made that nobody knows of: then only the store can say what there is.
+    unsure: AtomicBool,
     /// The monotonic time at which the last comparison that failed began, in nanoseconds.
     failed_at: AtomicU64,
     /// Held by whoever takes changes over or makes one.
@@ -58,11 +60,15 @@ impl Replica {
 
     /// What is known was all that there was at this time of the monotonic clock.
     pub(super) fn is_fresh_as_of(&self, at: Duration) {
+        if self.unsure.load(Ordering::Acquire) {
+            return;
+        }
         self.fresh_at.fetch_max(nanos(at), Ordering::AcqRel);
     }
 
     /// What is known is not to be trusted before the store was asked.
     pub(super) fn doubt(&self) {
+        self.unsure.store(true, Ordering::Release);
         self.fresh_at.store(1, Ordering::Release);
     }
 
@@ -91,7 +97,10 @@ impl Replica {
         let asked_at = clock.monotonic();
         let compared = self.compare(&mut known, store, callers).await;
         match &compared {
-            Ok(()) => self.is_fresh_as_of(asked_at),
+            Ok(()) => {
+                self.unsure.store(false, Ordering::Release);
+                self.is_fresh_as_of(asked_at);
+            }
             Err(_) => drop(self.failed_at.fetch_max(nanos(asked_at), Ordering::AcqRel)),
         }
         compared.map(|()| known.clone())

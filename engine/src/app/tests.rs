@@ -110,6 +110,7 @@ async fn assign(app: &App, ends_at: Option<Timestamp>) -> (String, u64) {
         reason: None,
         status: "active".into(),
         requested_by: "caller:clr_1".into(),
+        made_by: "caller:clr_1".into(),
         decided_by: None,
         decided_at: None,
         elevation_id: None,

@@ -142,6 +142,7 @@ impl Given {
             reason: None,
             status: ACTIVE.to_owned(),
             requested_by: "operator:command line".to_owned(),
+            made_by: "operator:command line".to_owned(),
             decided_by: None,
             decided_at: None,
             elevation_id: None,

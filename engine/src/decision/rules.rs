@@ -108,6 +108,11 @@ impl Rules {
         self.plans.get(action).unwrap_or(&self.rest)
     }
 
+    /// The rules that can apply to actions that nothing names.
+    pub fn rest(&self) -> &Plan {
+        &self.rest
+    }
+
     /// The actions that policies name or entities describe.
     pub fn actions(&self) -> impl Iterator<Item = &EntityUID> {
         self.plans.keys()

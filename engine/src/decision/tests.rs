@@ -70,7 +70,7 @@ fn scope(variable: &'static str, types: [&'static str; 2]) -> impl Strategy<Valu
     })
 }
 
-fn policies() -> impl Strategy<Value = String> {
+pub(super) fn policies() -> impl Strategy<Value = String> {
     let action = prop_oneof![
         Just("action"),
         Just("action == Action::\"read\""),
@@ -94,7 +94,7 @@ fn policies() -> impl Strategy<Value = String> {
 }
 
 /// A world: who is in which group, who manages whom, who owns what.
-fn entities() -> impl Strategy<Value = serde_json::Value> {
+pub(super) fn entities() -> impl Strategy<Value = serde_json::Value> {
     let user = (0_usize..5, 0_i64..4, 0_usize..5, any::<bool>());
     let doc = (0_usize..5, 0_usize..5, 0_usize..5);
     (prop::collection::vec(user, 4), prop::collection::vec(doc, 4)).prop_map(|(users, docs)| {
@@ -119,7 +119,7 @@ fn entities() -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
-fn context() -> impl Strategy<Value = serde_json::Value> {
+pub(super) fn context() -> impl Strategy<Value = serde_json::Value> {
     (prop::option::of(0_i64..4), any::<bool>(), 0_usize..5).prop_map(|(n, flag, who)| {
         let mut context =
             serde_json::json!({"flag": flag, "who": {"__entity": {"type": "User", "id": format!("u{who}")}}});
@@ -132,7 +132,7 @@ fn context() -> impl Strategy<Value = serde_json::Value> {
 
 /// Where the entities of a world are, the actions apart.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Home {
+pub(super) enum Home {
     Files,
     Store,
     /// Every other one in the files.
@@ -140,7 +140,7 @@ enum Home {
 }
 
 /// The part of the world that is in files, and the rest as the store has it.
-fn at_home(world: &serde_json::Value, home: Home) -> (serde_json::Value, Data) {
+pub(super) fn at_home(world: &serde_json::Value, home: Home) -> (serde_json::Value, Data) {
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
     let all = world.as_array().unwrap().iter().enumerate();
     let (files, stored): (Vec<_>, Vec<_>) = all.partition(|(place, entity)| {

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use cedar_policy_core::ast::EntityUID;
 
 use super::assignment::{ALWAYS, Assignment, NEVER, Place};
+use super::facts::Facts;
 use super::holding::place_of;
 use super::pack_data::PackData;
 use super::types::Unreadable;
-use super::view::Facts;
 use crate::clock::Timestamp;
 
 /// How often a role may be passed on.
@@ -108,6 +108,8 @@ pub struct Ancestry<'a> {
     pub by_files: bool,
     /// The targets of scopes that came in the way.
     pub targets: HashSet<EntityUID>,
+    /// The scopes that came in the way and have something in force now, by its time alone.
+    pub scopes: HashSet<Place<EntityUID>>,
 }
 
 impl<'a> Ancestry<'a> {
@@ -122,6 +124,7 @@ impl<'a> Ancestry<'a> {
             delegated: false,
             by_files: false,
             targets: HashSet::new(),
+            scopes: HashSet::new(),
         }
     }
 
@@ -211,6 +214,9 @@ impl<'a> Ancestry<'a> {
         let place = place_of(self.facts, assignment)?;
         if let Some(target) = place.target() {
             self.targets.insert(target.clone());
+            if assignment.counts_at(self.facts.now) {
+                self.scopes.insert(place.clone());
+            }
         }
         if !asked.is_covered_by(&place) {
             return Ok(false);

@@ -12,11 +12,11 @@ use cedar_policy_core::ast::{Eid, EntityUID};
 
 use super::ancestry::Window;
 use super::assignment::Place;
+use super::facts::Facts;
 use super::holding::{parents, place_of};
 use super::row::Key;
 use super::types::Unreadable;
 use super::update::Kind;
-use super::view::Facts;
 
 /// How many steps are taken for one entity.
 const MOST_STEPS: usize = 1_000_000;

@@ -10,8 +10,8 @@ use cedar_policy_core::ast::EntityUID;
 
 use super::ancestry::{Ancestry, Asked, LONGEST_CHAIN, Window};
 use super::assignment::{Assignment, Place};
+use super::facts::Facts;
 use super::types::Unreadable;
-use super::view::Facts;
 
 /// How many steps are taken for one answer.
 const MOST_STEPS: usize = 1_000_000;

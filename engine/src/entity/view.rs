@@ -10,86 +10,24 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cedar_policy_core::ast::{Entity, EntityType, EntityUID, PartialValue, Value};
+use cedar_policy_core::ast::{Entity, EntityUID, PartialValue, Value};
 use smol_str::SmolStr;
 
-use super::EntityStore;
 use super::ancestry::{Ancestry, Asked, LONGEST_CHAIN, Window};
 use super::assignment::Place;
-use super::inactive::Inactive;
+use super::facts::Facts;
 use super::pack_data::{Assigned, PackData};
 use super::row::Row;
 use super::types::Unreadable;
-use super::update::{Kind, Status};
-use crate::clock::Timestamp;
-
-/// What questions of one moment are judged by, besides policies.
-#[derive(Clone, Copy, Debug)]
-pub struct Facts<'a> {
-    /// The pack's own entities.
-    pub files: &'a EntityStore,
-    /// The pack's name.
-    pub pack: &'a str,
-    /// The pack's Cedar types for the kinds that have a name of their own.
-    pub kinds: &'a [(Kind, EntityType)],
-    /// What the tenant has in the pack.
-    pub data: Option<&'a PackData>,
-    /// Whom the tenant has locked or disabled.
-    pub inactive: Option<&'a Inactive>,
-    /// The instant.
-    pub now: Timestamp,
-}
-
-impl<'a> Facts<'a> {
-    /// A pack's own entities alone.
-    pub fn of_files(files: &'a EntityStore) -> Self {
-        Self { files, pack: "", kinds: &[], data: None, inactive: None, now: Timestamp(0) }
-    }
-
-    /// What a question about this resource sees.
-    pub fn about(self, resource: &'a EntityUID) -> View<'a> {
-        View { facts: self, resource, asked: OnceCell::new(), window: Cell::new(Window::ALL) }
-    }
-
-    /// Whether a principal may do anything at all. It is known by its Cedar type and id, however a request named it.
-    pub fn status(&self, principal: &EntityUID) -> Status {
-        let Some(inactive) = self.inactive.filter(|inactive| inactive.count() > 0) else {
-            return Status::Active;
-        };
-        let id: &str = principal.eid().as_ref();
-        let mut status = Status::Active;
-        for kind in Kind::PRINCIPALS {
-            let is_meant =
-                |(known, name): &(Kind, EntityType)| *known == kind && name == principal.entity_type();
-            for mark in inactive.marks(kind, id) {
-                // The row's own type counts too: the pack may have mapped the kind otherwise when it was made.
-                let is_row =
-                    *mark.pack == *self.pack && *mark.entity_type == *principal.entity_type().to_string();
-                if is_row || self.kinds.iter().any(is_meant) {
-                    status = status.max(mark.status);
-                }
-            }
-        }
-        status
-    }
-
-    /// Whether a principal is locked or disabled.
-    pub fn is_inactive(&self, principal: &EntityUID) -> bool {
-        self.status(principal) != Status::Active
-    }
-
-    /// A mark of the data: while it is the same, and the time within the view's window, so is what a view gives.
-    pub fn stamp(&self) -> [u64; 3] {
-        let data = self.data.map_or(0, |data| data.number);
-        [self.files.number(), data, self.inactive.map_or(0, |inactive| inactive.number)]
-    }
-}
 
 /// What one question sees of entities.
 #[derive(Debug)]
 pub struct View<'a> {
     facts: Facts<'a>,
-    resource: &'a EntityUID,
+    /// Which resource is asked about; none, when it is about many.
+    resource: Option<&'a EntityUID>,
+    /// All that is in this is asked about.
+    tree: Option<Asked>,
     asked: OnceCell<Asked>,
     window: Cell<Window>,
 }
@@ -126,6 +64,10 @@ struct Found<'a> {
 }
 
 impl<'a> View<'a> {
+    pub(super) fn of(facts: Facts<'a>, resource: Option<&'a EntityUID>, tree: Option<Asked>) -> Self {
+        Self { facts, resource, tree, asked: OnceCell::new(), window: Cell::new(Window::ALL) }
+    }
+
     /// The facts.
     pub fn facts(&self) -> &Facts<'a> {
         &self.facts
@@ -145,6 +87,11 @@ impl<'a> View<'a> {
         let Some(data) = self.facts.data.filter(|_| !uid.entity_type().is_action()) else {
             return Ok(self.facts.files.get(uid).cloned());
         };
+        if let Some(tree) = &self.tree {
+            let found = self.found(data, uid).map(|found| self.find(data, uid, found, Some(tree)));
+            let known = found.transpose()?;
+            return Ok(known.map(|known| known.entity).or_else(|| self.facts.files.get(uid).cloned()));
+        }
         let Some(mut known) = self.remembered(data, uid, None)? else {
             return Ok(self.facts.files.get(uid).cloned());
         };
@@ -163,18 +110,17 @@ impl<'a> View<'a> {
 
     /// Whether one of these scopes may be about the question's resource.
     fn is_scoped(&self, data: &PackData, targets: &HashSet<EntityUID>) -> Result<bool, Unreadable> {
-        if targets.is_empty() {
-            return Ok(false);
-        }
+        let Some(resource) = self.resource.filter(|_| !targets.is_empty()) else { return Ok(false) };
         let within = &self.asked(data)?.within;
-        Ok(targets.contains(self.resource) || within.iter().any(|tree| targets.contains(tree)))
+        Ok(targets.contains(resource) || within.iter().any(|tree| targets.contains(tree)))
     }
 
     fn asked(&self, data: &PackData) -> Result<&Asked, Unreadable> {
         if self.asked.get().is_none() {
             let mut ancestry = Ancestry::new(self.facts, data);
-            let within = Rc::new(ancestry.tree(self.resource)?);
-            let place = Place::Resource(self.resource.clone());
+            let resource = self.resource.ok_or(Unreadable)?;
+            let within = Rc::new(ancestry.tree(resource)?);
+            let place = Place::Resource(resource.clone());
             self.asked.set(Asked { place, within, by_files: ancestry.by_files }).ok();
         }
         self.asked.get().ok_or(Unreadable)
@@ -187,7 +133,7 @@ impl<'a> View<'a> {
         uid: &EntityUID,
         asked: Option<&Asked>,
     ) -> Result<Option<Arc<Known>>, Unreadable> {
-        let resource = asked.map(|_| self.resource);
+        let resource = self.resource.filter(|_| asked.is_some());
         let place = data.memory.place((data.origin, self.facts.files.number(), uid, resource));
         let known = data.memory.get(place).filter(|known| self.may_stand(data, known, uid, resource));
         if let Some(known) = &known
@@ -263,7 +209,7 @@ impl<'a> View<'a> {
         let everywhere = Asked::tenant();
         let asked_or_all = asked.unwrap_or(&everywhere);
         let reached = ancestry.reach(uid, asked_or_all, LONGEST_CHAIN)?;
-        let resource_row = || self.row_of(data, self.resource).cloned();
+        let about = |resource: &EntityUID| Box::new((resource.clone(), self.row_of(data, resource).cloned()));
         let ancestors = reached.len() + ancestry.targets.len();
         let values = found.row.map_or(0, Row::value_bytes);
         Ok(Known {
@@ -275,7 +221,7 @@ impl<'a> View<'a> {
             inactive: ancestry.delegated.then(|| self.inactive_number()),
             row: found.row.cloned(),
             assigned: found.assigned.cloned(),
-            about: asked.map(|_| Box::new((self.resource.clone(), resource_row()))),
+            about: self.resource.filter(|_| asked.is_some()).map(about),
             window: ancestry.window,
             targets: ancestry.targets,
             entity: entity(data, uid, found, reached)?,

@@ -32,12 +32,6 @@ impl JsonBody {
         parse(self.text())
     }
 
-    /// What the text says of a few members, whatever else is wrong with it: for the question who may, which comes before
-    /// the strict reading. Text that would say two things is refused then.
-    pub(super) fn peek<'a, T: Deserialize<'a> + Default>(&'a self) -> T {
-        serde_json::from_str(self.text()).unwrap_or_default()
-    }
-
     /// Reads a request's body, or none: that is an empty object.
     ///
     /// # Errors

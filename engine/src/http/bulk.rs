@@ -26,7 +26,8 @@ use crate::administration::import::rows::Rows;
 use crate::administration::import::work::{Finished, Step, Work, WorkError, carry_out};
 use crate::administration::import::{Content, Fault, Piece, Place, Wrong};
 use crate::app::App;
-use crate::caller::{About, Right};
+use crate::caller::{About, Caller, Right, RightOn, decide};
+use crate::decision::Verdict;
 use crate::policy::Pack;
 use crate::store::imports::StagedRow;
 
@@ -155,6 +156,7 @@ impl Bulk {
             pack: Arc::clone(&self.pack),
             caller_id: Some(&self.caller_id),
             rows,
+            may: Some(&|touched| self.may_now(touched)),
         };
         let finished = carry_out(&work, present, |step| {
             if let Step::Staged(staged) = step {
@@ -183,6 +185,25 @@ impl Bulk {
             who.may_about(&self.app, Right::ChangeGroups, &about).await?;
         }
         Ok(())
+    }
+
+    /// The same in the change itself, which was announced by a record before.
+    fn may_now(&self, touched: Touched) -> bool {
+        let now = self.app.clock.now();
+        let caller = self.app.callers.with_id(&self.caller_id);
+        let bound = |caller: &Arc<Caller>| {
+            caller.tenant == self.tenant && caller.is_live(now) && caller.is_bound_to(self.pack.name())
+        };
+        let Some(caller) = caller.filter(bound) else { return false };
+        let snapshot = self.app.snapshot();
+        let about = About { pack: Some(self.pack.name()), ..About::default() };
+        let may = |right| {
+            let tenant = RightOn::Tenant(&self.tenant);
+            decide(&snapshot, &caller, (right, &about), tenant, now).verdict == Verdict::Allow
+        };
+        may(Right::ChangeEntities)
+            && (!touched.principals || may(Right::ChangePrincipals))
+            && (!touched.groups || may(Right::ChangeGroups))
     }
 
     /// Reads and checks the whole body.
@@ -249,6 +270,7 @@ fn of_work(error: WorkError) -> ApiError {
         WorkError::Check(CheckError::Rows(error)) => failed(&error),
         WorkError::Store(error) => error.into(),
         WorkError::Busy => AdminError::InUse { id: "import".into(), by: error.to_string() }.into(),
+        WorkError::NotAllowed => ApiError::RightMissing("change_groups".into()),
         WorkError::Random(_) => ApiError::Unavailable,
         WorkError::Defect => ApiError::Defect,
     }

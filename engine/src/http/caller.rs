@@ -55,11 +55,6 @@ impl<'p> Authenticated<'p> {
         }
     }
 
-    /// How changes name the caller that made them.
-    pub(super) fn as_party(&self) -> String {
-        format!("caller:{}", self.caller.id)
-    }
-
     /// The circumstances of what it asks.
     pub(super) fn circumstances(&self, via: Via) -> Circumstances<'_> {
         Circumstances {

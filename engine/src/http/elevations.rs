@@ -7,6 +7,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use serde_json::Value;
 
 use super::assignments::DecideRequest;
 use super::caller::Authenticated;
@@ -19,7 +20,7 @@ use super::roles::PackQuery;
 use crate::administration::AdminError;
 use crate::administration::approval::{APPROVE_ELEVATION, BREAK_GLASS};
 use crate::administration::elevations;
-use crate::administration::grant::{Ground, Party};
+use crate::administration::grant::{Ground, Party, check_reason};
 use crate::app::App;
 use crate::caller::{About, Right};
 use crate::clock::Timestamp;
@@ -29,7 +30,7 @@ use crate::store::elevations::{ElevationPage, ElevationRow};
 mod body;
 
 use body::{
-    ElevationRequest, ElevationResponse, ElevationStatus, ElevationsQuery, ElevationsResponse, Nothing,
+    ElevationRequest, ElevationResponse, ElevationStatus, ElevationsQuery, ElevationsResponse, EndRequest,
 };
 
 const ELEVATION: &str = "elevation";
@@ -134,7 +135,8 @@ pub(super) async fn create_elevation(
     who.may_about(&app, right, &about(&pack)).await?;
     let (asked, name) = (posted.said?, pack?.name().to_owned());
     let requested_by = requester(&app, &who, &name, asked.requested_by.as_ref()).await?;
-    let new = asked.into_new(app.new_id("elv_", app.clock.now()), requested_by)?;
+    let made_by = Party::caller(&who.caller.id).text();
+    let new = asked.into_new(app.new_id("elv_", app.clock.now()), (requested_by, made_by))?;
     if at_once {
         ask_pack(&app, &who, &name, (&new.wish.principal, BREAK_GLASS, &new.wish.role)).await?;
     }
@@ -251,7 +253,7 @@ async fn decide_elevation(
 #[utoipa::path(
     post, path = "/v1/elevations/{id}/end", tag = "elevations", operation_id = "end_elevation",
     params(("id" = String, Path, description = "`elv_…`")),
-    request_body(content = Nothing, content_type = "application/json"),
+    request_body(content = EndRequest, content_type = "application/json"),
     responses((status = 200, body = ElevationResponse), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
         (status = 403, body = ProblemBody), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody),
         (status = 413, body = ProblemBody), (status = 415, body = ProblemBody), (status = 503, body = ProblemBody))
@@ -264,9 +266,10 @@ pub(super) async fn end_elevation(
     let (parts, body) = request.into_parts();
     let who = Authenticated::of(&app, &parts).await?;
     let id = listing::path(path)?;
-    let posted = posted::read_optional::<Nothing>(&app, &parts, body).await;
+    let posted = posted::read_optional::<EndRequest>(&app, &parts, body).await;
     found(&app, &who, Right::DecideElevations, &id).await?;
-    posted.said?;
+    let reason = posted.said?.reason;
+    reason.as_deref().map_or(Ok(()), check_reason)?;
     let mut operation = match Operation::begin(&app, &who, &parts, &posted.text).await? {
         Begun::Before(answer) => return Ok(answer),
         Begun::Now(operation) => operation,
@@ -279,5 +282,9 @@ pub(super) async fn end_elevation(
         return again(&app, row.version, ElevationResponse::body(row, now)).await;
     }
     let row = elevations::end(changing, row, &Party::caller(&who.caller.id)).await?;
-    operation.finish(made("elevation_ended", row, now)).await
+    let mut made = made("elevation_ended", row, now);
+    if let (Some(reason), Value::Object(detail)) = (reason, &mut made.detail) {
+        detail.insert("end_reason".into(), reason.into());
+    }
+    operation.finish(made).await
 }

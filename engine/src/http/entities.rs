@@ -19,6 +19,7 @@ use super::caller::Authenticated;
 use super::error::{ApiError, ProblemBody};
 use super::listing::{self, Place, segment, shown_time};
 use super::management::{Begun, Made, Operation, Precondition, choose_pack, nothing_to_take, show};
+use super::posted::{self, Posted};
 use crate::administration::entities::{self, Draft, changeable};
 use crate::administration::shown::{self, Shown, Source, named};
 use crate::administration::tenancy::{Page, Tenancy};
@@ -251,14 +252,13 @@ pub(super) async fn create_entity(
     if is_ndjson(&parts.headers) {
         return bulk_entities(&app, &who, pack, &parts, body).await;
     }
-    let body = JsonBody::read(&app, &parts, body).await?;
-    let meant: Meant = body.peek();
-    let target = about(&pack, meant.type_name.as_deref(), meant.id.as_deref());
+    let posted: Posted<CreateEntityRequest> = posted::read(&app, &parts, body).await;
+    let said = posted.said.as_ref().ok();
+    let target = about(&pack, said.map(|said| said.type_name.as_str()), said.map(|said| said.id.as_str()));
     who.may_about(&app, Right::ChangeEntities, &target).await?;
-    refuse_duplicates(body.text())?;
-    let CreateEntityRequest { type_name, id, attributes, parents, tags } = body.parse()?;
+    let CreateEntityRequest { type_name, id, attributes, parents, tags } = posted.said?;
     let request = ReplaceEntityRequest { attributes, parents, tags };
-    let called = Called { app: &app, who: &who, parts: &parts, body: &body, pack };
+    let called = Called { app: &app, who: &who, parts: &parts, text: &posted.text, pack };
     called.write(&type_name, &id, (request, Precondition::Absent)).await
 }
 
@@ -290,7 +290,7 @@ pub(super) async fn replace_entity(
     let precondition = Precondition::required(&parts.headers)?;
     refuse_duplicates(body.text())?;
     let request: ReplaceEntityRequest = body.parse()?;
-    let called = Called { app: &app, who: &who, parts: &parts, body: &body, pack };
+    let called = Called { app: &app, who: &who, parts: &parts, text: body.text(), pack };
     called.write(&type_name, &id, (request, precondition)).await
 }
 
@@ -341,15 +341,6 @@ pub(super) async fn delete_entity(
     operation.finish(made).await
 }
 
-/// What a body says that it is about, before it is read strictly.
-#[derive(Debug, Default, Deserialize)]
-struct Meant {
-    #[serde(rename = "type", default)]
-    type_name: Option<String>,
-    #[serde(default)]
-    id: Option<String>,
-}
-
 fn about<'a>(pack: &'a Pack, type_name: Option<&'a str>, id: Option<&'a str>) -> About<'a> {
     About { pack: Some(pack.name()), target_type: type_name, target_id: id, role: None }
 }
@@ -359,7 +350,7 @@ struct Called<'a> {
     app: &'a App,
     who: &'a Authenticated<'a>,
     parts: &'a Parts,
-    body: &'a JsonBody,
+    text: &'a str,
     pack: Arc<Pack>,
 }
 
@@ -370,8 +361,8 @@ impl Called<'_> {
         id: &str,
         (request, precondition): (ReplaceEntityRequest, Precondition),
     ) -> Result<Response, ApiError> {
-        let Self { app, who, parts, body, pack } = self;
-        let mut operation = match Operation::begin(app, who, parts, body.text()).await? {
+        let Self { app, who, parts, text, pack } = self;
+        let mut operation = match Operation::begin(app, who, parts, text).await? {
             Begun::Now(operation) => operation,
             Begun::Before(answer) => return Ok(answer),
         };

@@ -17,7 +17,9 @@ use super::entities::PackQuery;
 use super::error::{ApiError, ProblemBody};
 use super::listing::{self, Place, segment, shown_time};
 use super::management::{Begun, Made, Operation, Precondition, choose_pack, nothing_to_take, show};
+use super::posted::{self, Posted};
 use crate::administration::ending::Ended;
+use crate::administration::grant::Party;
 use crate::administration::groups;
 use crate::administration::principals::Described;
 use crate::administration::shown::{self, Shown, Source};
@@ -209,12 +211,11 @@ pub(super) async fn create_group(
     let who = Authenticated::of(&app, &parts).await?;
     let query: PackQuery = listing::query(&parts)?;
     let pack = choose_pack(&app, &who, query.pack.as_deref())?;
-    let body = JsonBody::read(&app, &parts, body).await?;
-    let meant: Meant = body.peek();
-    who.may_about(&app, Right::ChangeGroups, &about(&pack, meant.id.as_deref())).await?;
-    refuse_duplicates(body.text())?;
-    let CreateGroupRequest { id, attributes, groups } = body.parse()?;
-    let called = Called { app: &app, who: &who, parts: &parts, body: &body, pack };
+    let posted: Posted<CreateGroupRequest> = posted::read(&app, &parts, body).await;
+    let id = posted.said.as_ref().ok().map(|said| said.id.as_str());
+    who.may_about(&app, Right::ChangeGroups, &about(&pack, id)).await?;
+    let CreateGroupRequest { id, attributes, groups } = posted.said?;
+    let called = Called { app: &app, who: &who, parts: &parts, text: &posted.text, pack };
     called.write(&id, (ReplaceGroupRequest { attributes, groups }, Precondition::Absent)).await
 }
 
@@ -245,7 +246,7 @@ pub(super) async fn replace_group(
     let precondition = Precondition::required(&parts.headers)?;
     refuse_duplicates(body.text())?;
     let request: ReplaceGroupRequest = body.parse()?;
-    let called = Called { app: &app, who: &who, parts: &parts, body: &body, pack };
+    let called = Called { app: &app, who: &who, parts: &parts, text: body.text(), pack };
     called.write(&id, (request, precondition)).await
 }
 
@@ -280,7 +281,7 @@ pub(super) async fn delete_group(
         return nothing_to_take(&app, operation, "group", &id).await;
     };
     precondition.check("group", &id, Some(row.version))?;
-    let by = who.as_party();
+    let by = Party::caller(&who.caller.id);
     let (ended, members) = groups::delete(&mut operation.changing, &pack, (&uid, row), &by).await?;
     let made = Made {
         status: StatusCode::OK,
@@ -293,19 +294,12 @@ pub(super) async fn delete_group(
     operation.finish(made).await
 }
 
-/// What a body says that it is about, before it is read strictly.
-#[derive(Debug, Default, Deserialize)]
-struct Meant {
-    #[serde(default)]
-    id: Option<String>,
-}
-
 /// A call that writes a group.
 struct Called<'a> {
     app: &'a App,
     who: &'a Authenticated<'a>,
     parts: &'a Parts,
-    body: &'a JsonBody,
+    text: &'a str,
     pack: Arc<Pack>,
 }
 
@@ -315,8 +309,8 @@ impl Called<'_> {
         id: &str,
         (request, precondition): (ReplaceGroupRequest, Precondition),
     ) -> Result<Response, ApiError> {
-        let Self { app, who, parts, body, pack } = self;
-        let mut operation = match Operation::begin(app, who, parts, body.text()).await? {
+        let Self { app, who, parts, text, pack } = self;
+        let mut operation = match Operation::begin(app, who, parts, text).await? {
             Begun::Now(operation) => operation,
             Begun::Before(answer) => return Ok(answer),
         };

@@ -53,6 +53,7 @@ use crate::caller::Right;
         principals::read_principal,
         principals::replace_principal,
         principals::delete_principal,
+        principals::permissions::read_permissions,
         principals::status::lock_principal,
         principals::status::unlock_principal,
         principals::status::disable_principal,

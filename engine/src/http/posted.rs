@@ -2,8 +2,7 @@
 //!
 //! Promises: who may not is told that, whatever its body is.
 
-use axum::body::{Body, HttpBody};
-use axum::http::header;
+use axum::body::Body;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
@@ -21,22 +20,19 @@ pub(super) struct Posted<T> {
 
 /// Reads a body of some form.
 pub(super) async fn read<T: DeserializeOwned>(app: &App, parts: &Parts, body: Body) -> Posted<T> {
-    let body = match JsonBody::read(app, parts, body).await {
+    of(JsonBody::read(app, parts, body).await)
+}
+
+/// The same where nothing needs to be said: no body is as an empty object.
+pub(super) async fn read_optional<T: DeserializeOwned>(app: &App, parts: &Parts, body: Body) -> Posted<T> {
+    of(JsonBody::read_if_any(app, parts, body).await)
+}
+
+fn of<T: DeserializeOwned>(body: Result<JsonBody, ApiError>) -> Posted<T> {
+    let body = match body {
         Ok(body) => body,
         Err(error) => return Posted { text: String::new(), said: Err(error) },
     };
     let said = refuse_duplicates(body.text()).and_then(|()| body.parse());
     Posted { text: body.text().to_owned(), said }
-}
-
-/// The same where nothing needs to be said: no body is as an empty object.
-pub(super) async fn read_optional<T: DeserializeOwned + Default>(
-    app: &App,
-    parts: &Parts,
-    body: Body,
-) -> Posted<T> {
-    if body.is_end_stream() && !parts.headers.contains_key(header::CONTENT_TYPE) {
-        return Posted { text: String::new(), said: Ok(T::default()) };
-    }
-    read(app, parts, body).await
 }

@@ -16,9 +16,11 @@ use super::entities::PackQuery;
 use super::error::{ApiError, ProblemBody};
 use super::listing::{self, segment, shown_time};
 use super::management::{Begun, Made, Operation, Precondition, choose_pack, nothing_to_take, show};
+use super::posted::{self, Posted};
 use crate::administration::AdminError;
 use crate::administration::ending::Ended;
 use crate::administration::entities::{changeable, groups_between};
+use crate::administration::grant::Party;
 use crate::administration::principals::{self, Described, Principal, locate};
 use crate::administration::shown::{self, Shown, Source};
 use crate::administration::tenancy::Tenancy;
@@ -29,6 +31,7 @@ use crate::policy::Pack;
 use crate::store::entities::EntityRow;
 
 pub(super) mod list;
+pub(super) mod permissions;
 pub(super) mod status;
 
 /// What a principal is.
@@ -206,13 +209,12 @@ pub(super) async fn create_principal(
     let who = Authenticated::of(&app, &parts).await?;
     let query: PackQuery = listing::query(&parts)?;
     let pack = choose_pack(&app, &who, query.pack.as_deref())?;
-    let body = JsonBody::read(&app, &parts, body).await?;
-    let meant: Meant = body.peek();
-    who.may_about(&app, Right::ChangePrincipals, &about(&pack, meant.id.as_deref())).await?;
-    refuse_duplicates(body.text())?;
-    let CreatePrincipalRequest { kind, id, attributes, groups } = body.parse()?;
+    let posted: Posted<CreatePrincipalRequest> = posted::read(&app, &parts, body).await;
+    let id = posted.said.as_ref().ok().map(|said| said.id.as_str());
+    who.may_about(&app, Right::ChangePrincipals, &about(&pack, id)).await?;
+    let CreatePrincipalRequest { kind, id, attributes, groups } = posted.said?;
     let request = ReplacePrincipalRequest { kind: Some(kind), attributes, groups };
-    let called = Called { app: &app, who: &who, parts: &parts, body: &body, pack };
+    let called = Called { app: &app, who: &who, parts: &parts, text: &posted.text, pack };
     called.write(&id, None, (request, Precondition::Absent)).await
 }
 
@@ -243,7 +245,7 @@ pub(super) async fn replace_principal(
     let precondition = Precondition::required(&parts.headers)?;
     refuse_duplicates(body.text())?;
     let request: ReplacePrincipalRequest = body.parse()?;
-    let called = Called { app: &app, who: &who, parts: &parts, body: &body, pack };
+    let called = Called { app: &app, who: &who, parts: &parts, text: body.text(), pack };
     called.write(&id, query.kind, (request, precondition)).await
 }
 
@@ -277,7 +279,7 @@ pub(super) async fn delete_principal(
         return nothing_to_take(&app, operation, "principal", &id).await;
     };
     precondition.check("principal", &id, Some(row.version))?;
-    let by = who.as_party();
+    let by = Party::caller(&who.caller.id);
     let ended = principals::delete(&mut operation.changing, &pack, row, &by).await?;
     let made = Made {
         status: StatusCode::OK,
@@ -288,13 +290,6 @@ pub(super) async fn delete_principal(
         location: None,
     };
     operation.finish(made).await
-}
-
-/// What a body says that it is about, before it is read strictly.
-#[derive(Debug, Default, Deserialize)]
-struct Meant {
-    #[serde(default)]
-    id: Option<String>,
 }
 
 /// The principal with this id and its row, unless there is none.
@@ -321,7 +316,7 @@ struct Called<'a> {
     app: &'a App,
     who: &'a Authenticated<'a>,
     parts: &'a Parts,
-    body: &'a JsonBody,
+    text: &'a str,
     pack: Arc<Pack>,
 }
 
@@ -332,8 +327,8 @@ impl Called<'_> {
         kind: Option<PrincipalType>,
         (request, precondition): (ReplacePrincipalRequest, Precondition),
     ) -> Result<Response, ApiError> {
-        let Self { app, who, parts, body, pack } = self;
-        let mut operation = match Operation::begin(app, who, parts, body.text()).await? {
+        let Self { app, who, parts, text, pack } = self;
+        let mut operation = match Operation::begin(app, who, parts, text).await? {
             Begun::Now(operation) => operation,
             Begun::Before(answer) => return Ok(answer),
         };

@@ -35,6 +35,8 @@ pub struct AssignmentRow {
     pub status: String,
     /// Who asked for it, as `caller:clr_…` or `user:alice`.
     pub requested_by: String,
+    /// Which caller made it, as `caller:clr_…`.
+    pub made_by: String,
     /// Who approved, denied or revoked it.
     pub decided_by: Option<String>,
     /// When.
@@ -77,8 +79,8 @@ impl Writing {
         let put = "INSERT INTO role_assignments (id, tenant_id, pack, subject_kind, subject_type, subject_id, \
              role_type, role_id, scope, scope_type, scope_id, starts_at, ends_at, delegated_by_type, \
              delegated_by_id, reason, status, requested_by, decided_by, decided_at, elevation_id, created_at, \
-             updated_at, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
-             $17, $18, $19, $20, $21, $22, $23, $24) \
+             updated_at, version, made_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
+             $17, $18, $19, $20, $21, $22, $23, $24, $25) \
              ON CONFLICT (id) DO UPDATE SET ends_at = excluded.ends_at, status = excluded.status, \
              starts_at = excluded.starts_at, decided_by = excluded.decided_by, decided_at = excluded.decided_at, \
              updated_at = excluded.updated_at, version = excluded.version";
@@ -110,6 +112,7 @@ impl Writing {
             row.created_at,
             row.updated_at,
             self.sequence(),
+            &row.made_by,
         ];
         self.tx.execute(put, values).await.map(drop)
     }
@@ -229,6 +232,7 @@ pub(super) fn from_row(row: &Row) -> Result<AssignmentRow, StoreError> {
         reason: row.optional_text("reason")?,
         status: row.text("status")?,
         requested_by: row.text("requested_by")?,
+        made_by: row.text("made_by")?,
         decided_by: row.optional_text("decided_by")?,
         decided_at: row.optional_instant("decided_at")?,
         elevation_id: row.optional_text("elevation_id")?,

@@ -34,6 +34,8 @@ pub struct ElevationRow {
     pub status: String,
     /// Who asked, as `caller:clr_…` or `user:alice`.
     pub requested_by: String,
+    /// Which caller made it, as `caller:clr_…`.
+    pub made_by: String,
     /// Who approved, denied or ended it.
     pub decided_by: Option<String>,
     /// When.
@@ -73,9 +75,9 @@ impl Writing {
     pub async fn put_elevation(&mut self, row: &ElevationRow) -> Result<(), StoreError> {
         let put = "INSERT INTO elevations (id, tenant_id, pack, subject_kind, subject_type, subject_id, role_type, \
              role_id, scope, scope_type, scope_id, reason, duration_us, break_glass, status, requested_by, \
-             decided_by, decided_at, assignment_id, ends_at, created_at, updated_at, version) \
+             decided_by, decided_at, assignment_id, ends_at, created_at, updated_at, version, made_by) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
-             $21, $22, $23) \
+             $21, $22, $23, $24) \
              ON CONFLICT (id) DO UPDATE SET status = excluded.status, decided_by = excluded.decided_by, \
              decided_at = excluded.decided_at, assignment_id = excluded.assignment_id, \
              ends_at = excluded.ends_at, updated_at = excluded.updated_at, version = excluded.version";
@@ -105,6 +107,7 @@ impl Writing {
             row.created_at,
             row.updated_at,
             self.sequence(),
+            &row.made_by,
         ];
         self.tx.execute(put, values).await.map(drop)
     }
@@ -178,6 +181,7 @@ fn from_row(row: &Row) -> Result<ElevationRow, StoreError> {
         break_glass: row.int("break_glass")? != 0,
         status: row.text("status")?,
         requested_by: row.text("requested_by")?,
+        made_by: row.text("made_by")?,
         decided_by: row.optional_text("decided_by")?,
         decided_at: row.optional_instant("decided_at")?,
         assignment_id: row.optional_text("assignment_id")?,

@@ -114,7 +114,10 @@ fn what_is_denied_or_ended_is_so_at_once_and_for_good() {
     let id = asked(&server, "user:alice", "editor", &json!({}));
     let _ = approve(&server, &id, "chloe").expect_status(200);
     assert!(may(&server, "user:alice", "write", "alone"));
-    let end = || server.post(&format!("{}/end", of(&id)), &json!({})).expect_status(200).json();
+    let end = || {
+        let body = json!({"reason": "the pump runs again"});
+        server.post(&format!("{}/end", of(&id)), &body).expect_status(200).json()
+    };
     let ended = end();
     assert_eq!(ended["status"], json!("ended"));
     assert!(!may(&server, "user:alice", "write", "alone"));

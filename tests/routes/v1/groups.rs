@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::directory::{client, delete, get, is_absent, order, post, put, reads, server, shared, walk};
 
 mod members;
+mod separation;
 mod tenants;
 
 #[test]

@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 use crate::directory::{client, decide_in, delete, get, is_absent, post, put, reads, shared};
 
 mod attributes;
+mod holdings;
 mod idempotency;
 mod ids;
 mod list;
+mod permissions;
 mod rights;
 mod status;
 mod tenants;

@@ -3,6 +3,7 @@
 mod approval;
 mod bad;
 mod delegation;
+mod example;
 mod management;
 mod separation;
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::present::{CheckError, Present};
+use super::present::{CheckError, Present, Touched};
 use super::rows::Rows;
 use crate::clock::{Clock, Timestamp};
 use crate::policy::Pack;
@@ -15,7 +15,6 @@ use crate::store::imports::{ImportRow, Imported, StagedRow};
 use crate::store::{Store, StoreError};
 
 /// An import.
-#[derive(Debug)]
 pub struct Work<'a> {
     /// Where it goes.
     pub store: &'a Store,
@@ -31,6 +30,17 @@ pub struct Work<'a> {
     pub caller_id: Option<&'a str>,
     /// The rows.
     pub rows: Rows,
+    /// Whether it may still be done, judged in the change itself by what it touches then. None for the command line.
+    pub may: Option<&'a May<'a>>,
+}
+
+/// Whether somebody may touch that.
+pub type May<'a> = dyn Fn(Touched) -> bool + Sync + 'a;
+
+impl std::fmt::Debug for Work<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Work({}, {})", self.tenant, self.pack.name())
+    }
 }
 
 /// How far it is.
@@ -63,6 +73,9 @@ pub enum WorkError {
     /// Another process stages the same rows.
     #[error("the same is being imported by another process: wait until it is done, and try again")]
     Busy,
+    /// Who imports may not any more, or may not touch what it touches now.
+    #[error("it touches what its caller has no right to change, as things are now")]
+    NotAllowed,
     /// There is no randomness for ids.
     #[error(transparent)]
     Random(#[from] RandomError),
@@ -97,9 +110,13 @@ pub async fn carry_out(
     let import = stage(work, &mut progress).await?;
     progress(Step::Finishing);
     let mut writing = store.begin_change().await?;
-    if present.catch_up(&mut writing).await?
-        && let Err(error) = check(work, &present).await
-    {
+    let moved = present.catch_up(&mut writing).await?;
+    let checked = match (moved, judge(work, &present).await) {
+        (_, Err(error)) => Err(error),
+        (true, Ok(())) => check(work, &present).await,
+        (false, Ok(())) => Ok(()),
+    };
+    if let Err(error) = checked {
         drop(writing);
         store.abandon_import(&import.id).await?;
         return Err(error);
@@ -135,6 +152,15 @@ async fn check(work: &Work<'_>, present: &Present) -> Result<(), WorkError> {
     let now = work.clock.now();
     let checking = tokio::task::spawn_blocking(move || present.check(&pack, &rows, now));
     Ok(checking.await.map_err(|_| WorkError::Defect)??)
+}
+
+/// Others may have changed what it touches meanwhile, and who may touch it.
+async fn judge(work: &Work<'_>, present: &Present) -> Result<(), WorkError> {
+    let Some(may) = work.may else { return Ok(()) };
+    let (present, pack, rows) = (present.clone(), Arc::clone(&work.pack), work.rows.clone());
+    let looking = tokio::task::spawn_blocking(move || present.touched(&pack, &rows));
+    let touched = looking.await.map_err(|_| WorkError::Defect)??;
+    if may(touched) { Ok(()) } else { Err(WorkError::NotAllowed) }
 }
 
 async fn stage(work: &Work<'_>, progress: &mut (impl FnMut(Step) + Send)) -> Result<ImportRow, WorkError> {

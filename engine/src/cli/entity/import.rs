@@ -62,7 +62,8 @@ pub(super) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
         } else {
             let (store, clock, rng, tenant) = (&store, &*clock, &*rng, args.whose.tenant.as_str());
             let count = rows.count;
-            let work = Work { store, clock, rng, tenant, pack: Arc::clone(&pack), caller_id: None, rows };
+            let work =
+                Work { store, clock, rng, tenant, pack: Arc::clone(&pack), caller_id: None, rows, may: None };
             let mut first = true;
             let finished = carry_out(&work, present, |step| match step {
                 Step::Staged(staged) => {

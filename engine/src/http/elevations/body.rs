@@ -79,21 +79,30 @@ impl ElevationRequest {
     ///
     /// # Errors
     /// When the scope is not whole.
-    pub(in crate::http) fn into_new(self, id: String, requested_by: Party) -> Result<NewElevation, ApiError> {
+    pub(in crate::http) fn into_new(
+        self,
+        id: String,
+        (requested_by, made_by): (Party, String),
+    ) -> Result<NewElevation, ApiError> {
         Ok(NewElevation {
             id,
             wish: Wish { principal: self.principal.party(), role: self.role, place: self.scope.place()? },
             reason: self.reason,
             seconds: self.duration_seconds,
             requested_by,
+            made_by,
         })
     }
 }
 
-/// An empty object.
+/// Why an elevation is ended.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::http) struct Nothing {}
+pub(in crate::http) struct EndRequest {
+    /// Why, in 1 to 1,000 characters: for the decision log.
+    #[serde(default)]
+    pub(in crate::http) reason: Option<String>,
+}
 
 /// An elevation.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

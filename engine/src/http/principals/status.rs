@@ -15,6 +15,7 @@ use serde_json::json;
 use super::{PrincipalQuery, PrincipalResponse, about};
 use crate::administration::AdminError;
 use crate::administration::ending::Ended;
+use crate::administration::grant::Party;
 use crate::administration::principals::{self, Principal, Turn, Turned, locate};
 use crate::administration::shown::{Shown, named};
 use crate::administration::tenancy::Tenancy;
@@ -131,7 +132,9 @@ async fn turn(
     let query: PrincipalQuery = listing::query(&parts)?;
     let pack = choose_pack(app, &who, query.pack.as_deref())?;
     let id = listing::path(path)?;
-    who.may_about(app, Right::DisablePrincipals, &about(&pack, Some(&id))).await?;
+    // To shut out is one right, to let in again another.
+    let right = if turn.takes_away() { Right::DisablePrincipals } else { Right::ChangePrincipals };
+    who.may_about(app, right, &about(&pack, Some(&id))).await?;
     let body = JsonBody::read_if_any(app, &parts, body).await?;
     let PrincipalStatusRequest { reason } = body.parse()?;
     if reason.as_ref().is_some_and(|reason| reason.chars().count() > REASON_CHARACTERS) {
@@ -147,7 +150,7 @@ async fn turn(
     let snapshot = Arc::clone(operation.changing.snapshot());
     let at = Tenancy { snapshot: &snapshot, tenant: &who.caller.tenant, pack: &pack };
     let principal = locate(at, &id, query.kind.map(Kind::from))?;
-    let by = who.as_party();
+    let by = Party::caller(&who.caller.id);
     let turned = principals::turn(&mut operation.changing, &pack, &principal, (turn, &by)).await?;
     let (body, version) = answer(&mut operation, &pack, &principal, turned).await?;
     let body = json!(body);

@@ -56,6 +56,7 @@ fn assignment(id: &str, subject: &str) -> AssignmentRow {
         reason: None,
         status: "active".into(),
         requested_by: "caller:clr_1".into(),
+        made_by: "caller:clr_1".into(),
         decided_by: None,
         decided_at: None,
         elevation_id: None,
