@@ -86,6 +86,48 @@ on_both! {
         assert_eq!((other.version, other.attributes.as_str()), (1, "{}"));
     }
 
+    async fn an_import_keeps_what_it_does_not_say(store: &Store) {
+        let mut writing = store.begin_change().await.unwrap();
+        let old = |id: &str, kind: &str, status: &str, deleted_at: Option<i64>| EntityRow {
+            kind: kind.into(),
+            status: status.into(),
+            settings: "{\"exclusive_with\":[\"x\"]}".into(),
+            deleted_at: deleted_at.map(Timestamp),
+            ..entity("default", "Doc", id)
+        };
+        // A service whose type users have as well, a role, one of each that was deleted, and one that was no principal yet.
+        for row in [
+            old("d0000", "service", "disabled", None),
+            old("d0001", "role", "active", None),
+            old("d0002", "service", "disabled", Some(1)),
+            old("d0003", "role", "active", Some(1)),
+            EntityRow { attributes: "{\"n\":4}".into(), ..old("d0004", "entity", "active", None) },
+        ] {
+            writing.put_entity(&row).await.unwrap();
+        }
+        writing.commit(&change("evt_1")).await.unwrap();
+        let users: Vec<StagedRow> =
+            rows(0..5).into_iter().map(|row| StagedRow { kind: "user".into(), ..row }).collect();
+        let begun = store.begin_import(&import("imp_1", "h"), Timestamp(2)).await.unwrap();
+        assert!(store.stage(&begun.id, 0, &users, Timestamp(2)).await.unwrap());
+        let (_, imported) = finish(store, &begun, "evt_2").await;
+        assert_eq!(imported, Imported { created: 2, updated: 3, unchanged: 0 });
+        let mut found = Vec::new();
+        for n in 0..5 {
+            let row = store.entity(["default", "documents", "Doc", &format!("d000{n}")]).await.unwrap().unwrap();
+            found.push((row.kind, row.status, row.settings != "{}"));
+        }
+        let kept = |kind: &str, status: &str, settings| (kind.to_owned(), status.to_owned(), settings);
+        let expected = [
+            kept("service", "disabled", true),
+            kept("role", "active", true),
+            kept("user", "disabled", false),
+            kept("user", "active", false),
+            kept("user", "active", true),
+        ];
+        assert_eq!(found, expected);
+    }
+
     async fn an_abandoned_import_leaves_nothing(store: &Store) {
         let begun = store.begin_import(&import("imp_1", "h"), Timestamp(1)).await.unwrap();
         assert!(store.stage(&begun.id, 0, &rows(0..3), Timestamp(1)).await.unwrap());
