@@ -55,7 +55,8 @@ pub struct Imported {
 const INTO: &str =
     "INSERT INTO import_rows (import_id, place, type, id, kind, attributes, tags, parents) VALUES";
 const COLUMNS: usize = 8;
-const ROWS: usize = 500;
+/// Rows of one statement. SQLite looks each `$n` up among all names before it, which soon costs more than the rows.
+const ROWS: [usize; 2] = [24, 500];
 
 impl Store {
     /// The import of this content that is under way, or a new one.
@@ -98,7 +99,8 @@ impl Store {
             return Ok(false);
         }
         let mut place = staged;
-        for some in rows.chunks(ROWS) {
+        let [here, elsewhere] = ROWS;
+        for some in rows.chunks(if self.is_shared() { elsewhere } else { here }) {
             let mut values: Vec<Arg<'_>> = Vec::with_capacity(some.len() * COLUMNS);
             for row in some {
                 values.extend_from_slice(args![
