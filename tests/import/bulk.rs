@@ -225,6 +225,37 @@ fn each_kind_of_row_needs_its_own_right() {
 }
 
 #[test]
+fn what_is_taken_away_while_it_is_read_does_not_come_back_without_the_right() {
+    let server = serve_office();
+    let all = ["change_entities", "change_principals", "change_groups"];
+    let member =
+        "{\"type\": \"user\", \"id\": \"vic\", \"parents\": [{\"type\": \"group\", \"id\": \"staff\"}]}\n";
+    let (_, key) = create_key_with(server.data(), &all, &["office"], &[]);
+    let admin = server.with_key(Some(&key));
+    let group = "{\"type\": \"group\", \"id\": \"staff\"}\n";
+    assert_eq!(last(&admin, &format!("{group}{member}"))["created"], 2);
+    let (_, key) = create_key_with(server.data(), &all[..2], &["office"], &[]);
+    let importer = server.with_key(Some(&key));
+    // Many rows, so that it takes a while from the look at what it touches to the change itself.
+    let text = format!("{member}{}", users(0..12_000));
+    let done = std::thread::scope(|scope| {
+        let importing = scope.spawn(|| last(&importer, &text));
+        let gone = || admin.request("DELETE", "/v1/groups/staff/members/user/vic").send().status;
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        assert_eq!(gone(), 200);
+        importing.join().unwrap()
+    });
+    let vic = server.get("/v1/principals/vic?pack=office").expect_status(200).json();
+    // Either it was the import that was first, or it was refused.
+    if done["problem"].is_null() {
+        assert!(done["created"].as_u64() == Some(12_000), "{done}");
+    } else {
+        assert_eq!(done["problem"]["code"], "right_missing", "{done}");
+    }
+    assert_eq!(vic["groups"], serde_json::json!([]), "{done}");
+}
+
+#[test]
 fn another_tenant_and_another_pack_are_out_of_reach() {
     let server = serve_office();
     let (_, key) = create_key_with(

@@ -65,6 +65,35 @@ fn nobody_approves_what_they_asked_for_or_get() {
 }
 
 #[test]
+fn a_caller_that_names_another_as_who_asked_does_not_approve_for_itself() {
+    let server = with_approval();
+    let id = give(&server, "user:alice", "viewer", &json!({"requested_by": user("bob")}));
+    let own = server.post(&format!("{}/approve", of(&id)), &json!({}));
+    assert_eq!(own.expect_status(403).problem(), "approval_by_same");
+    assert!(!may(&server, "user:alice", "read", "alone"));
+    let (_, key) = create_key(server.data(), &["assign_roles"], &["team"]);
+    let _ = server.with_key(Some(&key)).post(&format!("{}/approve", of(&id)), &json!({})).expect_status(200);
+    assert!(may(&server, "user:alice", "read", "alone"));
+}
+
+#[test]
+fn a_role_asks_at_least_what_it_inherits_asks() {
+    let server = server();
+    let terms = json!({"requires_approval": true, "requires_reason": true, "max_duration_seconds": 60});
+    role(&server, "viewer", &terms);
+    role(&server, "lead", &json!({"inherits": ["viewer"]}));
+    role(&server, "head", &json!({"inherits": ["lead"], "max_duration_seconds": 3600}));
+    let bare = assign(&server, "user:alice", "head", &json!({"ends_at": in_millis(30_000).0}));
+    assert_eq!(bare.expect_status(400).problem(), "reason_required");
+    let long = json!({"reason": "audit", "ends_at": in_millis(120_000).0});
+    assert_eq!(assign(&server, "user:alice", "head", &long).expect_status(400).problem(), "invalid_request");
+    let made =
+        assign(&server, "user:alice", "head", &json!({"reason": "audit", "ends_at": in_millis(30_000).0}));
+    assert_eq!(made.expect_status(201).json()["status"], json!("pending"));
+    assert!(!may(&server, "user:alice", "read", "alone"));
+}
+
+#[test]
 fn who_delegates_does_not_approve_it() {
     let server = with_approval();
     let held = give(&server, "user:chloe", "viewer", &json!({}));
