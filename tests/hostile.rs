@@ -163,7 +163,8 @@ fn many_large_bodies_at_once_take_no_more_memory() {
             scope.spawn(|| {
                 for _ in 0..2 {
                     let answer = send("/access/v1/evaluation", server().key(), large.as_bytes());
-                    assert!([200, 400].contains(&answer.status), "{}", answer.text());
+                    // A node that is kept too busy to learn what holds says so, and decides nothing.
+                    assert!([200, 400, 503].contains(&answer.status), "{}", answer.text());
                 }
             });
         }

@@ -22,7 +22,7 @@ pub(super) use rows::{Batch, UnreadableRow};
 const FRESH: Duration = Duration::from_millis(700);
 
 /// A store that takes longer to say how far it is does not answer.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How much of the store this node knows.
 #[derive(Debug, Default)]
