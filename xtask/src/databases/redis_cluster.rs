@@ -32,15 +32,13 @@ impl RedisCluster {
             let slots: Vec<_> = (0..SLOTS).filter(|slot| slot % NODES == number).collect();
             // A command on one line is limited to 64 KiB.
             let mut commands: Vec<_> = slots.chunks(1000).map(add).collect();
+            // Only a node that knows no other takes an epoch, so none meets another before all have theirs.
             commands.insert(0, format!("CLUSTER SET-CONFIG-EPOCH {}", number + 1));
-            commands.extend(cluster.nodes.iter().map(|met| format!("CLUSTER MEET 127.0.0.1 {}", met.port())));
-            let commands: Vec<_> = commands.iter().map(String::as_str).collect();
-            let answer = ask_redis(&node.url(), &commands);
-            let answer = answer.map_err(|error| Failure::because("could not join a Redis cluster", error))?;
-            if answer != "+OK\r\n".repeat(commands.len()) {
-                return Err(Failure::because("could not join a Redis cluster", answer));
-            }
+            order(node, &commands)?;
         }
+        let met = |met: &Redis| format!("CLUSTER MEET 127.0.0.1 {}", met.port());
+        let meet: Vec<_> = cluster.nodes.iter().map(met).collect();
+        cluster.nodes.iter().try_for_each(|node| order(node, &meet))?;
         let started = surroundings::now();
         while !cluster.nodes.iter().all(is_joined) {
             if started.elapsed() > LIMIT {
@@ -61,6 +59,13 @@ impl RedisCluster {
     pub fn nodes_mut(&mut self) -> &mut [Redis] {
         &mut self.nodes
     }
+}
+
+fn order(node: &Redis, commands: &[String]) -> Result<(), Failure> {
+    let doing = "could not join a Redis cluster";
+    let words: Vec<_> = commands.iter().map(String::as_str).collect();
+    let answer = ask_redis(&node.url(), &words).map_err(|error| Failure::because(doing, error))?;
+    if answer == "+OK\r\n".repeat(commands.len()) { Ok(()) } else { Err(Failure::because(doing, answer)) }
 }
 
 fn add(slots: &[u16]) -> String {
