@@ -8,7 +8,9 @@ use serde::Serialize;
 use smol_str::SmolStr;
 
 /// How much of a masked value stays visible, least strict first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum MaskMethod {
     /// Some characters stay.

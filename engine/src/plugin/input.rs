@@ -1,0 +1,182 @@
+//! What a call is about. It can be kept, and played again.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Hook;
+use crate::decision::obligation::MaskMethod;
+
+/// The subject of one call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "hook", rename_all = "snake_case")]
+pub enum Input {
+    /// Is this request sane?
+    Validate {
+        /// The request.
+        request: std::sync::Arc<Request>,
+    },
+    /// Does this look bad?
+    Detect(Observation),
+    /// What of this document must not be seen?
+    Mask {
+        /// The document.
+        document: std::sync::Arc<Value>,
+        /// What is to be masked, and how.
+        obligations: Vec<MaskObligation>,
+    },
+    /// Sign this message.
+    Sign {
+        /// The message.
+        message: Message,
+        /// With which key, by its name.
+        key: String,
+    },
+}
+
+impl Input {
+    /// The hook that it is for.
+    pub fn hook(&self) -> Hook {
+        match self {
+            Self::Validate { .. } => Hook::Validate,
+            Self::Detect(_) => Hook::Detect,
+            Self::Mask { .. } => Hook::Mask,
+            Self::Sign { .. } => Hook::Sign,
+        }
+    }
+}
+
+/// The application's own request, as it reports it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Request {
+    /// RFC 9110 §9.
+    pub method: String,
+    /// As it is in the request: not decoded.
+    pub path: String,
+    /// Without the question mark, not decoded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// Names in lower case, in the request's order.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    #[serde(default)]
+    pub body: Body,
+    /// The body as a document, parsed when it is first asked for.
+    #[serde(skip)]
+    pub(super) parsed: OnceLock<Option<std::sync::Arc<Value>>>,
+}
+
+/// A request's body, as the application hands it over.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "form", content = "value", rename_all = "snake_case")]
+pub enum Body {
+    /// None.
+    #[default]
+    None,
+    /// JSON text that the application has parsed itself, as it stands in its call.
+    Json(String),
+    /// The bytes as they came, when they are text.
+    Text(String),
+    /// The bytes as they came, in base64 where this is kept.
+    Bytes(#[serde(with = "base64_bytes")] Vec<u8>),
+}
+
+/// A request or an event, and what the host has counted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Observation {
+    /// What is looked at.
+    pub subject: Observed,
+    /// Counts, in the manifest's order.
+    pub counters: Vec<Reading>,
+}
+
+/// What a detector looks at.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Observed {
+    /// A request.
+    Request(std::sync::Arc<Request>),
+    /// An event.
+    Event(Event),
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// As `decision`.
+    pub kind: String,
+    /// When: milliseconds since 1970-01-01T00:00:00Z.
+    pub at: u64,
+    /// What is known of it.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// A count that the host keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// As `principal.denials`.
+    pub name: String,
+    /// How many.
+    pub value: u64,
+    /// Over which time.
+    pub window_seconds: u32,
+}
+
+/// Mask everything at and below a pointer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MaskObligation {
+    /// A JSON pointer (RFC 6901); the empty one is the whole document.
+    pub pointer: String,
+    /// How.
+    pub method: MaskMethod,
+}
+
+/// What is to be signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Message {
+    /// Bytes.
+    Bytes(#[serde(with = "base64_bytes")] Vec<u8>),
+    /// A request that is about to be sent.
+    Request(Components),
+}
+
+/// A request that is about to be sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Components {
+    /// RFC 9110 §9.
+    pub method: String,
+    /// Absolute (RFC 9110 §7.1).
+    pub target_uri: String,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    #[serde(with = "base64_bytes")]
+    pub body: Vec<u8>,
+}
+
+impl PartialEq for Request {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.method, &self.path, &self.query, &self.headers, &self.body)
+            == (&other.method, &other.path, &other.query, &other.headers, &other.body)
+    }
+}
+
+/// Bytes as base64 text.
+pub(super) mod base64_bytes {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        STANDARD.decode(text).map_err(serde::de::Error::custom)
+    }
+}
