@@ -12,6 +12,7 @@ pub mod input;
 pub mod manifest;
 pub mod output;
 pub mod surroundings;
+pub mod toolchain;
 
 pub use budget::Budget;
 pub use capability::{Capability, Grant};
