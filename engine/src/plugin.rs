@@ -11,6 +11,7 @@ pub mod hook;
 pub mod input;
 pub mod manifest;
 pub mod output;
+pub mod scaffold;
 pub mod surroundings;
 pub mod toolchain;
 

@@ -8,15 +8,19 @@ use clap::Subcommand;
 use super::Failure;
 
 mod build;
+mod new;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PluginCommand {
+    /// Write a new plugin: a crate that builds, with a manifest and cases.
+    New(new::NewArgs),
     /// Compile a plugin's crate, and make its component.
     Build(build::BuildArgs),
 }
 
 pub(super) fn run(command: &PluginCommand) -> Result<ExitCode, Failure> {
     match command {
+        PluginCommand::New(args) => new::new(args),
         PluginCommand::Build(args) => build::build(args),
     }
 }
