@@ -31,6 +31,8 @@ pub enum Purpose {
     Fingerprint,
     /// Authenticates page cursors.
     Cursors,
+    /// Authenticates compiled plugins on this node's disk.
+    PluginCache,
 }
 
 impl Purpose {
@@ -41,6 +43,7 @@ impl Purpose {
             Self::Checkpoints => b"portcullis/v1/checkpoints",
             Self::Fingerprint => b"portcullis/v1/fingerprint",
             Self::Cursors => b"portcullis/v1/cursors",
+            Self::PluginCache => b"portcullis/v1/plugin-cache",
         }
     }
 
@@ -52,6 +55,7 @@ impl Purpose {
             Self::Checkpoints => 3,
             Self::Fingerprint => 4,
             Self::Cursors => 5,
+            Self::PluginCache => 9,
         }
     }
 }
@@ -233,6 +237,7 @@ mod tests {
             Purpose::Checkpoints,
             Purpose::Fingerprint,
             Purpose::Cursors,
+            Purpose::PluginCache,
         ];
         let keys: std::collections::HashSet<_> = all.iter().map(|p| *key(*p).expose()).collect();
         let numbers: std::collections::HashSet<_> = all.iter().map(|p| p.number()).collect();
