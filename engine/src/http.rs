@@ -28,6 +28,7 @@ mod entities;
 mod error;
 mod groups;
 mod health;
+mod keys;
 pub mod listen;
 mod listing;
 mod management;
@@ -54,6 +55,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/v1/decide", post(decide::decide))
         .route("/v1/policies/simulate", post(simulate::simulate_policies))
         .route("/v1/claims", post(claims::claim_key))
+        .route("/v1/keys", get(keys::list_keys))
         .route("/v1/decisions", get(decisions::list_decisions))
         .route("/v1/decisions/{id}", get(decisions::read_decision))
         .route("/v1/roles", get(roles::list_roles).post(roles::create_role))

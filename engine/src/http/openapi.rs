@@ -12,8 +12,8 @@ use utoipa::openapi::{OneOf, Ref, RefOr, Schema};
 use super::caller::Authenticated;
 use super::error::{ApiError, ProblemBody};
 use super::{
-    assignments, authzen, claims, decide, decisions, elevations, entities, groups, health, metadata, metrics,
-    principals, roles, simulate,
+    assignments, authzen, claims, decide, decisions, elevations, entities, groups, health, keys, metadata,
+    metrics, principals, roles, simulate,
 };
 use crate::app::App;
 use crate::caller::Right;
@@ -29,6 +29,7 @@ use crate::caller::Right;
         decide::decide,
         simulate::simulate_policies,
         claims::claim_key,
+        keys::list_keys,
         decisions::list_decisions,
         decisions::read_decision,
         roles::list_roles,
