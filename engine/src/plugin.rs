@@ -11,6 +11,7 @@ pub mod hook;
 pub mod input;
 pub mod manifest;
 pub mod output;
+pub mod sealed;
 pub mod surroundings;
 
 pub use budget::Budget;
