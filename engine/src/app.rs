@@ -16,6 +16,7 @@ use crate::clock::{Clock, SharedClock, Timestamp};
 use crate::config::{Config, LogMode, LogSync};
 use crate::evaluation::Circumstances;
 use crate::metrics::Metrics;
+use crate::plugin::set::ShadowQueue;
 use crate::policy::{LoadError, Loaded, Snapshot, Sources};
 use crate::protect::{Key, KeyError, KeyRing, Purpose, RootKey};
 use crate::random::{RandomError, Rng, new_id, uuid_v7};
@@ -63,6 +64,8 @@ pub struct App {
     pub keys: Arc<KeyRing>,
     /// Seals the calls of plugins that are kept for a replay.
     pub calls_key: Key,
+    /// Calls of plugins off the path.
+    pub shadow: ShadowQueue,
     sources: Sources,
     snapshot: ArcSwap<Snapshot>,
     serving: Mutex<Serving>,
@@ -168,6 +171,7 @@ impl App {
             cursor_key: root.derive(Purpose::Cursors),
             keys,
             calls_key: root.derive(Purpose::PluginCalls),
+            shadow: ShadowQueue,
             sources,
             snapshot: ArcSwap::from_pointee(snapshot),
             serving: Mutex::new(Serving { loaded, status }),

@@ -4,6 +4,7 @@
 //! for every call, and budgets for fuel, time, memory and output; whatever it does, the caller gets an answer, by the
 //! plugin's failure policy. Must never: have a second path to a capability besides [`Grant::may`].
 
+pub mod archive;
 pub mod budget;
 pub mod capability;
 pub mod failure;
@@ -12,6 +13,7 @@ pub mod input;
 pub mod manifest;
 pub mod output;
 pub mod sealed;
+pub mod set;
 pub mod surroundings;
 
 pub use budget::Budget;

@@ -20,19 +20,19 @@ use crate::policy::Snapshot;
 
 /// A decision that can be acted on.
 #[derive(Debug)]
-pub struct Decided {
+pub(super) struct Decided {
     /// `dec_…`.
-    pub id: String,
+    pub(super) id: String,
     /// The pack that judged.
-    pub pack: String,
+    pub(super) pack: String,
     /// The application's own request, as `METHOD /path`; empty when it did not say.
-    pub route: String,
+    pub(super) route: String,
     obligations: Vec<Obligation>,
 }
 
 impl Decided {
     /// What is to be masked.
-    pub fn masks(&self) -> Vec<MaskObligation> {
+    pub(super) fn masks(&self) -> Vec<MaskObligation> {
         let mask = |obligation: &Obligation| match &obligation.duty {
             Duty::Mask { path, method } => {
                 Some(MaskObligation { pointer: path.to_string(), method: *method })
@@ -43,7 +43,7 @@ impl Decided {
     }
 
     /// The keys that are to be signed with.
-    pub fn keys(&self) -> Vec<String> {
+    pub(super) fn keys(&self) -> Vec<String> {
         let key = |obligation: &Obligation| match &obligation.duty {
             Duty::Sign { key } => Some(key.to_string()),
             _ => None,
@@ -117,7 +117,7 @@ struct Route {
 ///
 /// # Errors
 /// When it may not, or the log can't be read.
-pub async fn recall(
+pub(super) async fn recall(
     app: &App,
     snapshot: &Snapshot,
     caller: &Caller,

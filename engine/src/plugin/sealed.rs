@@ -9,8 +9,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::set::Installed;
 use super::surroundings::Transcript;
-use super::{Budget, CallFailure, Capability, FailureKind, Input, Output};
+use super::{Budget, CallFailure, Called, Capability, FailureKind, Input, Output};
 use crate::protect::{Key, ProtectError};
 use crate::random::Rng;
 
@@ -40,6 +41,26 @@ pub struct KeptCall {
     pub fuel: u64,
     /// What it answered, or how it failed.
     pub outcome: Outcome,
+}
+
+impl KeptCall {
+    /// What is kept of a call; none when its transcript was not asked for, or it was not made.
+    pub fn of(installed: &Installed, input: &Input, called: &Called) -> Option<Self> {
+        let transcript = called.transcript.clone()?;
+        let plugin = installed.plugin();
+        let grant = plugin.grant();
+        Some(Self {
+            plugin: installed.name().to_owned(),
+            digest: plugin.digest().to_string(),
+            capabilities: grant.effective().collect(),
+            keys: grant.keys().map(ToOwned::to_owned).collect(),
+            budget: *plugin.budget(),
+            input: input.clone(),
+            transcript,
+            fuel: called.fuel,
+            outcome: Outcome::from(&called.output),
+        })
+    }
 }
 
 /// How a call ended.
