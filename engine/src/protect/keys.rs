@@ -77,7 +77,7 @@ impl std::fmt::Debug for KeyRing {
 
 enum Named {
     Ed25519(Ed25519KeyPair),
-    HmacSha256(hmac::Key),
+    HmacSha256(Box<hmac::Key>),
     Sealing(Key),
 }
 
@@ -176,7 +176,7 @@ impl Named {
     }
 
     fn hmac(secret: &[u8]) -> Self {
-        Self::HmacSha256(hmac::Key::new(hmac::HMAC_SHA256, secret))
+        Self::HmacSha256(Box::new(hmac::Key::new(hmac::HMAC_SHA256, secret)))
     }
 
     fn algorithm(&self) -> Algorithm {

@@ -23,7 +23,7 @@ impl Place {
     }
 
     /// A ring with one key `k`, whose file holds this text.
-    fn from_file(&self, algorithm: &str, text: &str) -> Result<KeyRing, KeyError> {
+    fn with_file(&self, algorithm: &str, text: &str) -> Result<KeyRing, KeyError> {
         let path = self.folder.path().join(SECRET_FILE);
         std::fs::remove_file(&path).ok();
         std::fs::write(&path, text).unwrap();
@@ -81,7 +81,7 @@ fn a_key_does_its_own_algorithm_alone() {
 #[test]
 fn a_mac_is_that_of_rfc_4231() {
     // RFC 4231 §4.4, test case 3: a key of 20 bytes 0xaa.
-    let ring = Place::new().from_file("hmac-sha256", &STANDARD.encode([0xaa; 20])).unwrap();
+    let ring = Place::new().with_file("hmac-sha256", &STANDARD.encode([0xaa; 20])).unwrap();
     let mac = ring.sign("k", &[0xdd; 50]).unwrap();
     assert_eq!(hex::encode(mac), "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe");
 }
@@ -95,7 +95,7 @@ fn a_signing_key_is_read_as_a_seed_and_as_pem() {
     let der = [hex::decode("302e020100300506032b657004220420").unwrap(), seed.clone()].concat();
     let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der));
     for text in [STANDARD.encode(&seed) + "\n", pem] {
-        let ring = place.from_file("ed25519", &text).unwrap();
+        let ring = place.with_file("ed25519", &text).unwrap();
         let shown = ring.public_keys().next().unwrap();
         assert_eq!(hex::encode(shown.public_key.unwrap()), public);
         let signature = ring.sign("k", b"").unwrap();
@@ -107,7 +107,7 @@ fn a_signing_key_is_read_as_a_seed_and_as_pem() {
 fn a_file_that_holds_something_else_is_refused() {
     let place = Place::new();
     let malformed = |algorithm: &str, text: &str| {
-        let error = place.from_file(algorithm, text).unwrap_err();
+        let error = place.with_file(algorithm, text).unwrap_err();
         assert!(matches!(error, KeyError::Malformed { .. }), "{algorithm} {text}: {error}");
         assert!(text.trim().is_empty() || !error.to_string().contains(text), "{error} shows the key");
     };
@@ -125,7 +125,7 @@ fn a_file_that_holds_something_else_is_refused() {
 #[test]
 fn a_file_that_others_can_read_is_refused() {
     let place = Place::new();
-    place.from_file("hmac-sha256", &STANDARD.encode([1; 32])).unwrap();
+    place.with_file("hmac-sha256", &STANDARD.encode([1; 32])).unwrap();
     let path = place.folder.path().join(SECRET_FILE);
     for mode in [0o640, 0o604, 0o620] {
         set_mode(&path, mode);
