@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::ObligeError;
 use super::recorded::Decided;
 use crate::app::App;
+use crate::audit::RecordId;
 use crate::caller::Caller;
 use crate::clock::Timestamp;
 use crate::evaluation::Circumstances;
@@ -71,6 +72,8 @@ impl<'a> Calls<'a> {
     ) -> Self {
         let time = app.clock.now();
         let id = app.new_id("evt_", time);
+        // What is no id can be long, and is of no use in the log.
+        let decision_id = if RecordId::parse(decision_id).is_some() { decision_id } else { "" };
         Self { app, snapshot, by, hook, decision_id, id, time, told: Told::default(), kept: Vec::new() }
     }
 

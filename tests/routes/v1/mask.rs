@@ -97,6 +97,10 @@ fn only_an_allow_that_is_the_callers_own_counts() {
     for id in [unknown, "", "dec_", "../../x", &event, &"d".repeat(100_000), "dec_\u{0}"] {
         assert_eq!(refused(&server, id, 404), "not_found", "{id}");
     }
+    assert!(
+        events(&server, "mask").iter().all(|event| event.to_string().len() < 4_000),
+        "the log is not filled"
+    );
     assert_eq!(
         server.with_key(None).post(PATH, &body(&id, &document)).expect_status(401).problem(),
         "caller_key_missing"
