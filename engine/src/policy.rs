@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub mod bounds;
@@ -217,14 +217,4 @@ impl Snapshot {
     pub fn management(&self) -> &Arc<Pack> {
         &self.management
     }
-}
-
-/// The pack in one folder, for the command line.
-///
-/// # Errors
-/// Everything that is wrong with it.
-pub fn load_one(folder: &Path) -> Result<Pack, LoadError> {
-    let files = PackFiles::read(folder)?;
-    bounds::on_deep_stack(|| Pack::load(&files).map_err(LoadError::Problems))
-        .unwrap_or(Err(LoadError::Defect))
 }

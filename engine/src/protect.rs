@@ -37,6 +37,8 @@ pub enum Purpose {
     NamedKeys,
     /// Seals the calls of plugins that are kept for a replay.
     PluginCalls,
+    /// Authenticates compiled plugins on this node's disk.
+    PluginCache,
 }
 
 impl Purpose {
@@ -49,6 +51,7 @@ impl Purpose {
             Self::Cursors => b"portcullis/v1/cursors",
             Self::NamedKeys => b"portcullis/v1/named-keys",
             Self::PluginCalls => b"portcullis/v1/plugin-calls",
+            Self::PluginCache => b"portcullis/v1/plugin-cache",
         }
     }
 
@@ -62,6 +65,7 @@ impl Purpose {
             Self::Cursors => 5,
             Self::NamedKeys => 7,
             Self::PluginCalls => 8,
+            Self::PluginCache => 9,
         }
     }
 }
@@ -261,6 +265,7 @@ mod tests {
             Purpose::Cursors,
             Purpose::NamedKeys,
             Purpose::PluginCalls,
+            Purpose::PluginCache,
         ];
         let keys: std::collections::HashSet<_> = all.iter().map(|p| *key(*p).expose()).collect();
         let numbers: std::collections::HashSet<_> = all.iter().map(|p| p.number()).collect();

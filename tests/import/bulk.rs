@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use portcullis_tests::{Answer, Client, Server};
+use portcullis_tests::{Answer, Client, Server, eventually};
 use serde_json::{Value, json};
 
 use super::fixture::{exclusive_roles, exported, few, import_lines, lines, may_read, office, serve_office};
@@ -175,9 +175,23 @@ fn a_body_that_breaks_off_leaves_nothing() {
     upload.send(&users(0..6_000));
     let _ = upload.told();
     drop(upload);
-    std::thread::sleep(Duration::from_millis(500));
+    let free = || (post(&server, "").status != 409).then_some(());
+    assert!(eventually(Duration::from_secs(10), free).is_some(), "its turn never ends");
     assert_eq!(exported(&server, &[]).len(), 0);
     assert_eq!(last(&server, &users(0..10))["created"], 10);
+}
+
+#[test]
+fn a_tenant_imports_one_body_at_a_time() {
+    let server = serve_office();
+    let mut upload = Upload::begin(&server);
+    upload.send(&users(0..6_000));
+    let _ = upload.told();
+    let refused = post(&server, &users(0..10)).expect_status(409).json();
+    assert_eq!(refused["code"], "in_use", "{refused}");
+    upload.end();
+    while upload.told().get("received").is_some() {}
+    assert_eq!(last(&server, &users(0..10))["unchanged"], 10);
 }
 
 #[test]

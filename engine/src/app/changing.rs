@@ -15,7 +15,6 @@ use crate::store::changes::Change;
 use crate::store::elevations::ElevationRow;
 use crate::store::entities::EntityRow;
 use crate::store::idempotency::{Earlier, Idempotent};
-use crate::store::imports::{ImportRow, Imported};
 use crate::store::writing::Changed;
 use crate::store::{StoreError, Writing};
 
@@ -66,8 +65,6 @@ pub struct Changing<'a> {
     writing: Writing,
     snapshot: Arc<Snapshot>,
     updates: Vec<Update>,
-    /// Whether rows were written that `updates` does not tell of.
-    more_rows: bool,
     now: Timestamp,
 }
 
@@ -90,7 +87,7 @@ impl App {
         self.serve(turn.clone());
         let now = self.clock.now();
         let snapshot = self.snapshot();
-        Ok(Changing { app: self, actor, turn, writing, snapshot, updates: Vec::new(), more_rows: false, now })
+        Ok(Changing { app: self, actor, turn, writing, snapshot, updates: Vec::new(), now })
     }
 
     /// Makes sure that every node has heard of all that this one knows: a change that was answered with
@@ -245,31 +242,12 @@ impl Changing<'_> {
         Ok(self.writing.keep_answer(of, answer, self.now).await?)
     }
 
-    /// The data as an import will leave it, for checks of the whole.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn data_with_import(&mut self, import: &ImportRow) -> Result<Data, ChangeError> {
-        let mut batch = Batch::over(&self.turn.data);
-        self.writing.each_staged(import, self.now, |row| batch.add(Changed::Entity(Box::new(row)))).await?;
-        Ok(batch.finish()?.0)
-    }
-
-    /// Makes entities of an import's rows.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn finish_import(&mut self, import: &ImportRow) -> Result<Imported, ChangeError> {
-        self.more_rows = true;
-        Ok(self.writing.finish_import(import, self.now).await?)
-    }
-
     /// Commits, serves and announces.
     ///
     /// # Errors
     /// When the store fails, or the other nodes can't be told.
     pub async fn commit(self, kind: &str, target_id: &str, detail: String) -> Result<Done, ChangeError> {
-        let Self { app, actor, mut turn, writing, updates, more_rows, now, .. } = self;
+        let Self { app, actor, mut turn, writing, updates, now, .. } = self;
         let change = Change {
             id: app.new_id("evt_", now),
             tenant_id: actor.tenant,
@@ -287,17 +265,11 @@ impl Changing<'_> {
                 return Err(error.into());
             }
         };
-        if more_rows {
-            drop(turn);
-            app.replica.doubt();
-            app.refresh().await?;
-        } else {
-            let data = Arc::new(turn.data.apply(updates));
-            let known = Known { sequence, data };
-            app.replica.know(&mut turn, known.clone());
-            app.serve(known);
-            drop(turn);
-        }
+        let data = Arc::new(turn.data.apply(updates));
+        let known = Known { sequence, data };
+        app.replica.know(&mut turn, known.clone());
+        app.serve(known);
+        drop(turn);
         app.tell_nodes(sequence).await?;
         Ok(Done { sequence, at: now })
     }

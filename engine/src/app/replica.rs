@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::App;
 use crate::caller::{Caller, Callers, is_well_formed};
-use crate::clock::{Clock, SharedClock};
+use crate::clock::{Clock, SharedClock, Timestamp};
 use crate::entity::Data;
 use crate::store::{Store, StoreError};
 
@@ -200,6 +200,7 @@ impl App {
         // Well under the 700 ms after which what is known is not trusted.
         const EVERY: Duration = Duration::from_millis(200);
         const CLOCK_EVERY: u32 = 25;
+        const SWEEP_EVERY: u32 = 5 * 60 * 60;
         let mut failing = false;
         let mut round = 0_u32;
         loop {
@@ -211,6 +212,9 @@ impl App {
                     if round.is_multiple_of(CLOCK_EVERY) {
                         set_clock(&self.store, &self.shared_clock).await.ok();
                     }
+                    if round % SWEEP_EVERY == 1 {
+                        self.forget_answers().await;
+                    }
                 }
                 Err(error) if !failing => {
                     failing = true;
@@ -219,6 +223,16 @@ impl App {
                 Err(_) => {}
             }
             tokio::time::sleep(EVERY).await;
+        }
+    }
+
+    /// Forgets what idempotency keys were answered, when their time is over.
+    pub(super) async fn forget_answers(&self) {
+        /// How long an answer is kept, as the API promises.
+        const KEPT_US: i64 = 24 * 60 * 60 * 1_000_000;
+        let before = Timestamp(self.clock.now().0.saturating_sub(KEPT_US));
+        if let Err(error) = self.store.forget_answers(before).await {
+            tracing::warn!(%error, "old answers of idempotency keys could not be forgotten: tried again in an hour");
         }
     }
 

@@ -17,6 +17,8 @@ use crate::question::Asked;
 use crate::random::{Rng, SystemRng};
 use crate::record::Via;
 use crate::store::assignments::AssignmentRow;
+use crate::store::changes::Change;
+use crate::store::idempotency::{Earlier, Idempotent};
 use crate::store::tests::postgres_schema;
 
 /// The system's clock, by so much ahead or behind.
@@ -200,4 +202,31 @@ mod on_postgres {
             assert!(!allows(app).await, "it was kept open");
         }
     }
+}
+
+#[tokio::test]
+async fn answers_of_idempotency_keys_are_forgotten_after_a_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = node(folder.path(), None, 0).await;
+    let of = |key| Idempotent { tenant_id: "default", caller_id: "c", key, request_hash: "h" };
+    let mut writing = app.store.begin_change().await.unwrap();
+    writing.ensure_tenant("default", app.clock.now()).await.unwrap();
+    let Timestamp(now) = app.clock.now();
+    for (key, age_hours) in [("young", 23), ("old", 25)] {
+        writing.keep_answer(of(key), "made", Timestamp(now - age_hours * HOUR_US)).await.unwrap();
+    }
+    let change = Change {
+        id: app.new_id("evt_", app.clock.now()),
+        tenant_id: "default".into(),
+        made_at: app.clock.now(),
+        kind: "test".into(),
+        target_id: String::new(),
+        detail: "{}".into(),
+        caller_id: None,
+    };
+    writing.commit(&change).await.unwrap();
+    app.forget_answers().await;
+    let mut writing = app.store.begin_change().await.unwrap();
+    assert_eq!(writing.earlier_answer(of("old")).await.unwrap(), Earlier::None);
+    assert_eq!(writing.earlier_answer(of("young")).await.unwrap(), Earlier::Same("made".into()));
 }

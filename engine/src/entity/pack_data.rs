@@ -127,13 +127,9 @@ impl PackData {
     }
 
     /// How many entities there are.
-    pub fn entity_count(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn entity_count(&self) -> usize {
         self.rows.len()
-    }
-
-    /// How many assignments there are.
-    pub fn assignment_count(&self) -> usize {
-        self.assignments.len()
     }
 
     /// The roles that name others as exclusive.

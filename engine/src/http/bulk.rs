@@ -3,7 +3,8 @@
 //! The answer begins while the body still comes: lines say how far it is, the last one what came of it. Promises: until
 //! that last line, nothing of it is visible; who may not any more when all is read, changes nothing.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -44,6 +45,36 @@ const TOGETHER: usize = 512;
 /// How many entities there are between two lines of the answer.
 const TOLD_EVERY: u64 = 5_000;
 
+/// How many calls read many entities at once: each may put its limit on the disk, and wait for its client meanwhile.
+const AT_ONCE: usize = 4;
+
+/// The tenants whose entities are being read.
+static READING: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// The one turn of a tenant.
+struct Turn(String);
+
+impl Turn {
+    fn take(tenant: &str) -> Result<Self, ApiError> {
+        let mut reading = READING.lock().unwrap_or_else(PoisonError::into_inner);
+        let by = if reading.contains(tenant) {
+            "another call of this tenant imports entities"
+        } else if reading.len() >= AT_ONCE {
+            "several tenants import entities"
+        } else {
+            reading.insert(tenant.to_owned());
+            return Ok(Self(tenant.to_owned()));
+        };
+        Err(AdminError::InUse { id: "import".into(), by: format!("{by}: try again when it is done") }.into())
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        READING.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+    }
+}
+
 /// Whether a call brings many entities.
 pub(super) fn is_ndjson(headers: &HeaderMap) -> bool {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -64,6 +95,7 @@ pub(super) async fn bulk_entities(
 ) -> Result<Response, ApiError> {
     let about = About { pack: Some(pack.name()), ..About::default() };
     who.may_about(app, Right::ChangeEntities, &about).await?;
+    let turn = Turn::take(&who.caller.tenant)?;
     let (lines, mut told) = mpsc::channel(16);
     let bulk = Bulk {
         app: Arc::clone(app),
@@ -73,7 +105,7 @@ pub(super) async fn bulk_entities(
         parts: parts.clone(),
         lines,
     };
-    tokio::spawn(bulk.run(body));
+    tokio::spawn(bulk.run(body, turn));
     let stream = futures_util::stream::poll_fn(move |context| {
         told.poll_recv(context).map(|line| line.map(Ok::<Bytes, std::convert::Infallible>))
     });
@@ -113,8 +145,11 @@ struct Told {
 }
 
 impl Bulk {
-    async fn run(self, body: Body) {
-        let last = match self.import(body).await {
+    async fn run(self, body: Body, turn: Turn) {
+        let done = self.import(body).await;
+        // Before the client hears of it, and begins its next.
+        drop(turn);
+        let last = match done {
             Ok(Finished { imported, sequence }) => json!({
                 "created": imported.created, "updated": imported.updated, "unchanged": imported.unchanged,
                 "revision": sequence,

@@ -1,13 +1,16 @@
 //! What a call is about. It can be kept, and played again.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Hook;
 use crate::decision::obligation::MaskMethod;
+use crate::object::WithoutDuplicates;
+
+pub mod form;
 
 /// The subject of one call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,14 +19,14 @@ pub enum Input {
     /// Is this request sane?
     Validate {
         /// The request.
-        request: std::sync::Arc<Request>,
+        request: Arc<Request>,
     },
     /// Does this look bad?
     Detect(Observation),
     /// What of this document must not be seen?
     Mask {
         /// The document.
-        document: std::sync::Arc<Value>,
+        document: Arc<Value>,
         /// What is to be masked, and how.
         obligations: Vec<MaskObligation>,
     },
@@ -66,7 +69,7 @@ pub struct Request {
     pub body: Body,
     /// The body as a document, parsed when it is first asked for.
     #[serde(skip)]
-    pub(super) parsed: OnceLock<Option<std::sync::Arc<Value>>>,
+    pub(super) parsed: OnceLock<Option<Arc<Value>>>,
 }
 
 /// A request's body, as the application hands it over.
@@ -98,7 +101,7 @@ pub struct Observation {
 #[serde(rename_all = "snake_case")]
 pub enum Observed {
     /// A request.
-    Request(std::sync::Arc<Request>),
+    Request(Arc<Request>),
     /// An event.
     Event(Event),
 }
@@ -156,6 +159,66 @@ pub struct Components {
     /// The body.
     #[serde(with = "base64_bytes")]
     pub body: Vec<u8>,
+}
+
+impl Body {
+    /// The body's bytes, as a plugin gets them raw.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::None => &[],
+            Self::Json(text) | Self::Text(text) => text.as_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+}
+
+impl Request {
+    /// The body as a document: JSON without a key that stands twice, or a form. None when it is neither.
+    pub fn document(&self) -> Option<Arc<Value>> {
+        self.parsed.get_or_init(|| self.parse().map(Arc::new)).clone()
+    }
+
+    /// The first value of a header, by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    fn parse(&self) -> Option<Value> {
+        let text = match &self.body {
+            Body::None => return None,
+            Body::Json(text) => return parse_json(text),
+            Body::Text(text) => text.as_str(),
+            Body::Bytes(bytes) => std::str::from_utf8(bytes).ok()?,
+        };
+        let media_type = self.header("content-type")?.split(';').next()?.trim().to_ascii_lowercase();
+        if media_type == "application/x-www-form-urlencoded" {
+            return Some(form::document(text));
+        }
+        let is_json = media_type == "application/json" || media_type.ends_with("+json");
+        if is_json { parse_json(text) } else { None }
+    }
+}
+
+/// Readers differ on which of two equal keys counts, so such a text is no document.
+fn parse_json(text: &str) -> Option<Value> {
+    serde_json::from_str::<WithoutDuplicates>(text).ok()?;
+    serde_json::from_str(text).ok()
+}
+
+/// Whether a header carries what proves who somebody is: by its name in lower case.
+pub fn carries_credentials(name: &str) -> bool {
+    const NAMES: [&str; 8] = [
+        "authorization",
+        "proxy-authorization",
+        "cookie",
+        "set-cookie",
+        "dpop",
+        "x-amz-security-token",
+        "x-forwarded-client-cert",
+        "signature",
+    ];
+    const ENDS: [&str; 7] = ["-token", "-secret", "-key", "-password", "-auth", "-jwt", "-session"];
+    NAMES.contains(&name) || ENDS.iter().any(|end| name.ends_with(end))
 }
 
 impl PartialEq for Request {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use super::surroundings::Called;
-use super::{Budget, Grant, Hook, Input, Mode, Surroundings};
+use super::{Hook, Input, Mode, Plugin, Surroundings};
 
 /// All of them.
 #[derive(Debug, Default)]
@@ -18,27 +18,6 @@ impl Set {
     /// Those of a hook.
     pub fn of(&self, _hook: Hook) -> &[Arc<Installed>] {
         &self.installed
-    }
-}
-
-/// A plugin, compiled.
-#[derive(Clone, Debug)]
-pub enum Plugin {}
-
-impl Plugin {
-    /// What it may use.
-    pub fn grant(&self) -> &Grant {
-        match *self {}
-    }
-
-    /// What a call may cost.
-    pub fn budget(&self) -> &Budget {
-        match *self {}
-    }
-
-    /// The digest of its component.
-    pub fn digest(&self) -> &String {
-        match *self {}
     }
 }
 

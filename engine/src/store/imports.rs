@@ -2,7 +2,6 @@
 //!
 //! Promises: nobody sees half of an import; one that was cut off goes on where it was.
 
-use super::entities::EntityRow;
 use super::pool::{Arg, Row, args, rows_sql};
 use super::{Store, StoreError, Writing};
 use crate::clock::Timestamp;
@@ -147,41 +146,6 @@ impl Store {
 }
 
 impl Writing {
-    /// Shows an import's rows as the entities that they will be.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn each_staged(
-        &mut self,
-        import: &ImportRow,
-        now: Timestamp,
-        mut see: impl FnMut(EntityRow) + Send,
-    ) -> Result<(), StoreError> {
-        let version = self.sequence();
-        let select = "SELECT * FROM import_rows WHERE import_id = $1 ORDER BY place";
-        self.tx
-            .each(select, args![&import.id], |row| {
-                see(EntityRow {
-                    tenant_id: import.tenant_id.clone(),
-                    pack: import.pack.clone(),
-                    type_name: row.text("type")?,
-                    id: row.text("id")?,
-                    kind: row.text("kind")?,
-                    attributes: row.text("attributes")?,
-                    tags: row.text("tags")?,
-                    parents: row.text("parents")?,
-                    settings: "{}".into(),
-                    status: "active".into(),
-                    created_at: now,
-                    updated_at: now,
-                    deleted_at: None,
-                    version,
-                });
-                Ok(())
-            })
-            .await
-    }
-
     /// Makes entities of the rows that wait: in the place of what has the same type and id, unless it is just the same.
     /// What a row does not say (a principal's kind and status, a role's settings) stays as it is; of a deleted one, the
     /// status alone stays.

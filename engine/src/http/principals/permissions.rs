@@ -1,12 +1,13 @@
 //! `GET /v1/principals/{id}/permissions`: what a principal may do, by action and resource type, as the policies say.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use cedar_policy_core::ast::{EntityType, EntityUID};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 use super::{PrincipalType, about};
 use crate::administration::principals::locate;
@@ -21,6 +22,9 @@ use crate::http::error::{ApiError, ProblemBody};
 use crate::http::listing;
 use crate::http::management::choose_pack;
 use crate::policy::bounds::on_deep_stack;
+
+/// Answers that are worked out at once: each may take a core and a deep stack for a while.
+static ROOM: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(2));
 
 /// Which permissions.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -134,8 +138,11 @@ pub(in crate::http) async fn read_permissions(
         action: query.action.map(|name| pack.action(&name)),
         resource_type: query.resource_type.map(|name| pack.entity_type(&name)),
     };
+    let room = ROOM.acquire().await.map_err(|_| ApiError::Unavailable)?;
     // Many policies and scopes can take longer than a request may hold a worker.
     let worked_out = tokio::task::spawn_blocking(move || {
+        // Held by the work and not by who waits for it.
+        let _room = room;
         let ground = Ground {
             rules: &pack.rules,
             schema: pack.schema.as_ref(),

@@ -1,0 +1,254 @@
+//! From a component's bytes to something that can be called.
+//!
+//! Promises: what it imports is what its manifest declares; what is too large or takes too long to compile is refused; an initialiser
+//! runs once, here, and never again. Must never: run compiled code that this node did not make.
+
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
+
+use super::cache::Cache;
+use super::digest::{Digest, digest};
+use super::host::{Fixed, Sandbox};
+use super::inspect::{Inspection, Wanted, inspect, wanted};
+use super::runtime::Runtime;
+use super::{Budget, Grant, Hook, Manifest, snapshot};
+
+/// What a plugin is made of.
+#[derive(Debug)]
+pub struct Source<'a> {
+    /// The component.
+    pub component: &'a [u8],
+    /// Its manifest.
+    pub manifest: &'a Manifest,
+    /// What it may use.
+    pub grant: Grant,
+    /// What a call may cost.
+    pub budget: Budget,
+    /// Its configuration: JSON text that fits the manifest's schema.
+    pub config: &'a str,
+    /// Where compiled code is kept.
+    pub cache: Option<&'a Cache>,
+}
+
+/// Why a component can't be called.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// It is larger than it may be.
+    #[error("the component has {bytes} bytes and may have {most} (`plugins.component_bytes`)")]
+    TooLarge {
+        /// How large it is.
+        bytes: usize,
+        /// How large it may be.
+        most: usize,
+    },
+    /// It is no component.
+    #[error("that is no component: {0}")]
+    NoComponent(String),
+    /// It imports what is no plugin's to import.
+    #[error(
+        "it imports `{0}`, which no plugin is given: build it for `wasm32-unknown-unknown`, with nothing but the contract's imports"
+    )]
+    ForeignImport(String),
+    /// It imports what its manifest does not declare.
+    #[error("it imports `{import}`, and its manifest does not declare the capability `{capability}`")]
+    Undeclared {
+        /// The import.
+        import: String,
+        /// The capability.
+        capability: &'static str,
+    },
+    /// It does not export its hook.
+    #[error(
+        "its manifest says `hook = \"{hook}\"`, and it does not export `portcullis:plugin/{interface}@1`"
+    )]
+    HookMissing {
+        /// The hook.
+        hook: &'static str,
+        /// The interface that is missing.
+        interface: &'static str,
+    },
+    /// Its initialiser failed.
+    #[error("its initialiser failed: {0}")]
+    Initialiser(String),
+    /// It does not compile.
+    #[error("it does not compile: {0}")]
+    Compiler(String),
+    /// It took too long to compile.
+    #[error("it was not compiled in {0} seconds (`plugins.compile_seconds`)")]
+    TooSlow(u64),
+}
+
+/// A plugin that can be called. It is cheap to copy.
+#[derive(Clone)]
+pub struct Plugin(pub(super) Arc<Compiled>);
+
+pub(super) struct Compiled {
+    pub(super) runtime: Arc<Runtime>,
+    pub(super) manifest: Manifest,
+    pub(super) digest: Digest,
+    pub(super) inspection: Inspection,
+    pub(super) fixed: Arc<Fixed>,
+    pub(super) pre: InstancePre<Sandbox>,
+    pub(super) entry: ComponentExportIndex,
+    /// Whether it imports what waits for the state.
+    pub(super) waits: bool,
+}
+
+impl std::fmt::Debug for Plugin {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Plugin({} {} {})", self.0.manifest.name, self.0.manifest.version, self.0.digest)
+    }
+}
+
+impl Runtime {
+    /// Checks, initialises, compiles and links a component. Takes a while: not on a worker.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn compile(self: &Arc<Self>, source: &Source<'_>) -> Result<Plugin, CompileError> {
+        let inspection = self.check(source)?;
+        let fixed = Arc::new(Fixed {
+            name: source.manifest.name.clone(),
+            grant: source.grant.clone(),
+            budget: source.budget,
+            config: source.config.into(),
+            keys: Arc::clone(&self.services.keys),
+            state: self.services.state.clone(),
+        });
+        let waits = inspection.capabilities().any(super::Capability::waits);
+        let component = self.component(source, &inspection, &fixed)?;
+        let failed = |error: wasmtime::Error| CompileError::Compiler(format!("{error:#}"));
+        let entry = entry_of(&component, &inspection, source.manifest.hook)?;
+        let linker = if waits { &self.waiting } else { &self.prompt };
+        let pre = linker.instantiate_pre(&component).map_err(failed)?;
+        Ok(Plugin(Arc::new(Compiled {
+            runtime: Arc::clone(self),
+            manifest: source.manifest.clone(),
+            digest: digest(source.component),
+            inspection,
+            fixed,
+            pre,
+            entry,
+            waits,
+        })))
+    }
+
+    /// What can be said without compiling.
+    fn check(&self, source: &Source<'_>) -> Result<Inspection, CompileError> {
+        let (bytes, most) = (source.component.len(), self.settings.component_bytes);
+        if bytes > most {
+            return Err(CompileError::TooLarge { bytes, most });
+        }
+        let inspection = inspect(source.component).map_err(CompileError::NoComponent)?;
+        for import in &inspection.imports {
+            match wanted(import) {
+                Wanted::Types => {}
+                Wanted::Foreign => return Err(CompileError::ForeignImport(import.clone())),
+                Wanted::Capability(capability) if source.manifest.capabilities.contains(&capability) => {}
+                Wanted::Capability(capability) => {
+                    let capability = capability.name();
+                    return Err(CompileError::Undeclared { import: import.clone(), capability });
+                }
+            }
+        }
+        let hook = source.manifest.hook;
+        match inspection.export(hook.interface()) {
+            Some(_) => Ok(inspection),
+            None => Err(CompileError::HookMissing { hook: hook.name(), interface: hook.interface() }),
+        }
+    }
+
+    /// The compiled component, from the cache where that can vouch for it.
+    fn component(
+        self: &Arc<Self>,
+        source: &Source<'_>,
+        inspection: &Inspection,
+        fixed: &Arc<Fixed>,
+    ) -> Result<Component, CompileError> {
+        let name = source.cache.map(|_| Cache::name(&self.engine, source));
+        if let (Some(cache), Some(name)) = (source.cache, &name)
+            && let Some(component) = cache.load(&self.engine, name)
+        {
+            return Ok(component);
+        }
+        let bytes = match inspection.export("initialiser") {
+            None => source.component.to_vec(),
+            Some(initialiser) => {
+                snapshot::initialised(self, source.component, initialiser, Arc::clone(fixed))?
+            }
+        };
+        let component = self.compile_in_time(bytes)?;
+        if let (Some(cache), Some(name)) = (source.cache, &name) {
+            cache.keep(name, &component);
+        }
+        Ok(component)
+    }
+
+    /// Compiles on a thread of its own, which is left alone when it takes too long.
+    pub(super) fn compile_in_time(&self, bytes: Vec<u8>) -> Result<Component, CompileError> {
+        let (done, compiled) = sync_channel(1);
+        let engine = self.engine.clone();
+        let work = move || done.send(Component::new(&engine, &bytes)).ok();
+        std::thread::Builder::new()
+            .name("plugin-compiler".into())
+            .spawn(work)
+            .map_err(|error| CompileError::Compiler(error.to_string()))?;
+        let seconds = self.settings.compile_seconds;
+        match compiled.recv_timeout(Duration::from_secs(seconds)) {
+            Ok(Ok(component)) => Ok(component),
+            Ok(Err(error)) => Err(CompileError::Compiler(format!("{error:#}"))),
+            Err(RecvTimeoutError::Timeout) => Err(CompileError::TooSlow(seconds)),
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(CompileError::Compiler("the compiler failed".to_owned()))
+            }
+        }
+    }
+}
+
+/// Where the hook's function is among a component's exports.
+fn entry_of(
+    component: &Component,
+    inspection: &Inspection,
+    hook: Hook,
+) -> Result<ComponentExportIndex, CompileError> {
+    let missing = || CompileError::HookMissing { hook: hook.name(), interface: hook.interface() };
+    let interface = inspection.export(hook.interface()).ok_or_else(missing)?;
+    let (_, interface) = component.get_export(None, interface).ok_or_else(missing)?;
+    let (_, function) = component.get_export(Some(&interface), hook.name()).ok_or_else(missing)?;
+    Ok(function)
+}
+
+impl Plugin {
+    /// Its own description.
+    pub fn manifest(&self) -> &Manifest {
+        &self.0.manifest
+    }
+
+    /// Which component it is.
+    pub fn digest(&self) -> &Digest {
+        &self.0.digest
+    }
+
+    /// What it may use.
+    pub fn grant(&self) -> &Grant {
+        &self.0.fixed.grant
+    }
+
+    /// What a call may cost.
+    pub fn budget(&self) -> &Budget {
+        &self.0.fixed.budget
+    }
+
+    /// Its configuration, as JSON text.
+    pub fn config(&self) -> &str {
+        &self.0.fixed.config
+    }
+
+    /// What its component imports, by full names.
+    pub fn imports(&self) -> &[String] {
+        &self.0.inspection.imports
+    }
+}
