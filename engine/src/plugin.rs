@@ -22,6 +22,7 @@ pub mod manifest;
 pub mod output;
 pub mod replay;
 pub mod runtime;
+pub mod scaffold;
 pub mod sealed;
 pub mod set;
 mod snapshot;
@@ -29,6 +30,7 @@ pub mod surroundings;
 #[cfg(test)]
 pub(crate) mod tests;
 mod ticker;
+pub mod toolchain;
 
 pub use budget::Budget;
 pub use cache::Cache;

@@ -126,7 +126,7 @@ impl<'a> Calls<'a> {
             let (plugin, decision_id) = (installed.name(), self.decision_id);
             tracing::warn!(plugin, decision_id, %failure, "a plugin failed: nothing is answered");
         }
-        self.kept.extend(KeptCall::of(installed, input, &called));
+        self.kept.extend(KeptCall::of(installed.plugin(), input, &called));
         called.output.map_err(|_| ObligeError::Failed(self.hook))
     }
 

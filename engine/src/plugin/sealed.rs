@@ -4,14 +4,16 @@
 //! the log shows nothing of it. Its size is bounded, and what did not fit is counted. Must never: keep a header that
 //! the plugin did not see.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::set::Installed;
+use super::input::{Observation, Observed, Request, carries_credentials};
 use super::surroundings::Transcript;
-use super::{Budget, CallFailure, Called, Capability, FailureKind, Input, Output};
+use super::{Budget, CallFailure, Called, Capability, Digest, FailureKind, Grant, Input, Output, Plugin};
 use crate::protect::{Key, ProtectError};
 use crate::random::Rng;
 
@@ -25,8 +27,8 @@ const VERSION: u32 = 1;
 pub struct KeptCall {
     /// The plugin's name.
     pub plugin: String,
-    /// The digest of its component, as `sha256:…`.
-    pub digest: String,
+    /// Which component.
+    pub digest: Digest,
     /// What it might use.
     pub capabilities: Vec<Capability>,
     /// The names of the keys that it might use.
@@ -45,21 +47,44 @@ pub struct KeptCall {
 
 impl KeptCall {
     /// What is kept of a call; none when its transcript was not asked for, or it was not made.
-    pub fn of(installed: &Installed, input: &Input, called: &Called) -> Option<Self> {
+    pub fn of(plugin: &Plugin, input: &Input, called: &Called) -> Option<Self> {
         let transcript = called.transcript.clone()?;
-        let plugin = installed.plugin();
         let grant = plugin.grant();
         Some(Self {
-            plugin: installed.name().to_owned(),
-            digest: plugin.digest().to_string(),
+            plugin: plugin.manifest().name.clone(),
+            digest: *plugin.digest(),
             capabilities: grant.effective().collect(),
             keys: grant.keys().map(ToOwned::to_owned).collect(),
             budget: *plugin.budget(),
-            input: input.clone(),
+            input: seen(input, grant),
             transcript,
             fuel: called.fuel,
             outcome: Outcome::from(&called.output),
         })
+    }
+}
+
+/// What a plugin could see of it: headers that it is not shown must not be kept.
+fn seen(input: &Input, grant: &Grant) -> Input {
+    let shown = |request: &Request| {
+        let headers = request.headers.iter().filter(|(name, _)| !carries_credentials(name));
+        Arc::new(Request {
+            method: request.method.clone(),
+            path: request.path.clone(),
+            query: request.query.clone(),
+            headers: headers.cloned().collect(),
+            body: request.body.clone(),
+            ..Request::default()
+        })
+    };
+    match input {
+        _ if grant.may(Capability::Credentials).is_ok() => input.clone(),
+        Input::Validate { request } => Input::Validate { request: shown(request) },
+        Input::Detect(Observation { subject: Observed::Request(request), counters }) => {
+            let subject = Observed::Request(shown(request));
+            Input::Detect(Observation { subject, counters: counters.clone() })
+        }
+        other => other.clone(),
     }
 }
 
@@ -202,7 +227,7 @@ mod tests {
     fn call(bytes: usize) -> KeptCall {
         KeptCall {
             plugin: "request-signer".into(),
-            digest: "sha256:00".into(),
+            digest: Digest([0; 32]),
             capabilities: vec![Capability::Crypto],
             keys: vec!["partner".into()],
             budget: Budget::default(),
