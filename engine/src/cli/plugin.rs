@@ -9,6 +9,7 @@ use super::Failure;
 
 mod build;
 mod new;
+mod replay;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PluginCommand {
@@ -16,12 +17,15 @@ pub(super) enum PluginCommand {
     New(new::NewArgs),
     /// Compile a plugin's crate, and make its component.
     Build(build::BuildArgs),
+    /// Make the calls again that a decision's record keeps, and compare them byte for byte.
+    Replay(replay::ReplayArgs),
 }
 
 pub(super) fn run(command: &PluginCommand) -> Result<ExitCode, Failure> {
     match command {
         PluginCommand::New(args) => new::new(args),
         PluginCommand::Build(args) => build::build(args),
+        PluginCommand::Replay(args) => replay::replay(args),
     }
 }
 
