@@ -67,12 +67,15 @@ mod routes {
         mod elevations;
         mod entities;
         mod groups;
+        mod keys;
+        mod mask;
         mod policies {
             mod simulate;
         }
         mod principals;
         mod role_assignments;
         mod roles;
+        mod sign;
     }
     mod well_known;
 }

@@ -16,8 +16,9 @@ use crate::clock::{Clock, SharedClock, Timestamp};
 use crate::config::{Config, LogMode, LogSync};
 use crate::evaluation::Circumstances;
 use crate::metrics::Metrics;
+use crate::plugin::set::ShadowQueue;
 use crate::policy::{LoadError, Loaded, Snapshot, Sources};
-use crate::protect::{Key, Purpose, RootKey};
+use crate::protect::{Key, KeyError, KeyRing, Purpose, RootKey};
 use crate::random::{RandomError, Rng, new_id, uuid_v7};
 use crate::state::{Settings, State, StateError};
 use crate::store::{Store, StoreError};
@@ -59,6 +60,12 @@ pub struct App {
     pub metrics: Metrics,
     /// Authenticates page cursors.
     pub cursor_key: Key,
+    /// Keys by their names.
+    pub keys: Arc<KeyRing>,
+    /// Seals the calls of plugins that are kept for a replay.
+    pub calls_key: Key,
+    /// Calls of plugins off the path.
+    pub shadow: ShadowQueue,
     sources: Sources,
     snapshot: ArcSwap<Snapshot>,
     serving: Mutex<Serving>,
@@ -91,6 +98,9 @@ pub enum StartError {
     /// The root key can't be used.
     #[error(transparent)]
     RootKey(#[from] crate::protect::RootKeyError),
+    /// A named key can't be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The store can't be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -120,6 +130,7 @@ impl App {
         rng: Arc<dyn Rng>,
     ) -> Result<Arc<Self>, StartError> {
         let folder = config.data.folder.clone();
+        let keys = Arc::new(KeyRing::open(&config.keys, root, Arc::clone(&rng))?);
         let store = open_store(&config, root).await?;
         let own_clock = Arc::clone(&clock);
         let shared_clock = SharedClock::over(clock);
@@ -130,8 +141,8 @@ impl App {
         let state = open_state(&config, &store, state_clock, Arc::clone(&rng)).await?;
         let node = new_id("nod_", clock.now(), &*rng)?;
         let options = log_options(&config);
-        let keys = LogKeys::derive(root)?;
-        let log = DecisionLog::open(options, keys, Arc::clone(&clock), &*rng, store.clone()).await?;
+        let log_keys = LogKeys::derive(root)?;
+        let log = DecisionLog::open(options, log_keys, Arc::clone(&clock), &*rng, store.clone()).await?;
         report_opened(log.opened());
         let callers = Callers::new(root.derive(Purpose::CallerKeys));
         let replica = Replica::default();
@@ -158,6 +169,9 @@ impl App {
             replica,
             metrics,
             cursor_key: root.derive(Purpose::Cursors),
+            keys,
+            calls_key: root.derive(Purpose::PluginCalls),
+            shadow: ShadowQueue,
             sources,
             snapshot: ArcSwap::from_pointee(snapshot),
             serving: Mutex::new(Serving { loaded, status }),

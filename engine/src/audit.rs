@@ -20,6 +20,7 @@ mod chain;
 mod checkpoint;
 mod group;
 mod index;
+pub mod offline;
 mod open;
 mod query;
 mod queue;

@@ -22,6 +22,7 @@ mod decide;
 mod entity;
 mod init;
 mod key;
+mod plugin;
 mod policy;
 mod serve;
 
@@ -58,6 +59,11 @@ enum Command {
     Entity {
         #[command(subcommand)]
         command: entity::EntityCommand,
+    },
+    /// Make, build, test and measure plugins.
+    Plugin {
+        #[command(subcommand)]
+        command: plugin::PluginCommand,
     },
     /// Decide one request without a server.
     Decide(decide::DecideArgs),
@@ -103,6 +109,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Key { command } => key::run(&command),
         Command::Audit { command } => audit::run(&command),
         Command::Entity { command } => entity::run(&command),
+        Command::Plugin { command } => plugin::run(&command),
         Command::Decide(args) => decide::decide(&args),
     };
     done.unwrap_or_else(|failure| {

@@ -12,8 +12,12 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 mod environment;
+mod keys;
+mod obligations;
 
 use environment::{environment, lay_over};
+pub use keys::{Keys, NamedKey};
+pub use obligations::Obligations;
 
 use crate::policy::problem::Problem;
 use crate::policy::settings::from_toml;
@@ -34,6 +38,10 @@ pub struct Config {
     pub policies: Policies,
     /// Where plugins are.
     pub plugins: Plugins,
+    /// Keys by their names.
+    pub keys: Keys,
+    /// What follows from decisions.
+    pub obligations: Obligations,
     /// How large a request may be.
     pub limits: Limits,
     /// How decisions are recorded.
@@ -393,6 +401,7 @@ impl Config {
         if self.limits.nesting > 128 {
             return Err(("limits.nesting", "must be at most 128".into()));
         }
+        keys::check(&self.keys)?;
         if let Err(message) = self.state.check() {
             return Err(("state.key_prefix", message));
         }

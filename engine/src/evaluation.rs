@@ -316,6 +316,7 @@ impl<'a> Evaluation<'a> {
             http: self.by.http,
             errors: &errors,
             stages: &self.stages,
+            plugin_calls: None,
         };
         let pushed = batch.push(&answer.decision_id, Kind::Decision, self.time, |out| record.write(out));
         if let Err(error) = pushed {

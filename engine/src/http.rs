@@ -28,9 +28,11 @@ mod entities;
 mod error;
 mod groups;
 mod health;
+mod keys;
 pub mod listen;
 mod listing;
 mod management;
+mod mask;
 mod metadata;
 mod metrics;
 mod openapi;
@@ -38,6 +40,7 @@ mod parties;
 mod posted;
 mod principals;
 mod roles;
+mod sign;
 mod simulate;
 mod tls;
 
@@ -54,6 +57,9 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/v1/decide", post(decide::decide))
         .route("/v1/policies/simulate", post(simulate::simulate_policies))
         .route("/v1/claims", post(claims::claim_key))
+        .route("/v1/keys", get(keys::list_keys))
+        .route("/v1/mask", post(mask::mask_document))
+        .route("/v1/sign", post(sign::sign_message))
         .route("/v1/decisions", get(decisions::list_decisions))
         .route("/v1/decisions/{id}", get(decisions::read_decision))
         .route("/v1/roles", get(roles::list_roles).post(roles::create_role))

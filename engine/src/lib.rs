@@ -15,6 +15,7 @@ pub mod evaluation;
 pub mod http;
 pub mod metrics;
 pub mod object;
+pub mod oblige;
 pub mod plugin;
 pub mod policy;
 pub mod protect;

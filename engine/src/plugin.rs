@@ -5,6 +5,7 @@
 //! plugin's failure policy. Must never: have a second path to a capability besides [`Grant::may`].
 
 mod answer;
+pub mod archive;
 mod bindings;
 pub mod budget;
 pub mod cache;
@@ -19,12 +20,17 @@ pub mod input;
 pub mod inspect;
 pub mod manifest;
 pub mod output;
+pub mod replay;
 pub mod runtime;
+pub mod scaffold;
+pub mod sealed;
+pub mod set;
 mod snapshot;
 pub mod surroundings;
 #[cfg(test)]
 pub(crate) mod tests;
 mod ticker;
+pub mod toolchain;
 
 pub use budget::Budget;
 pub use cache::Cache;

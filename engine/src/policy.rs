@@ -22,6 +22,7 @@ pub mod watch;
 pub use pack::Pack;
 
 use crate::entity::Data;
+use crate::plugin::set::{self, Set};
 
 use files::{PackFiles, UnreadableFile};
 use problem::Problem;
@@ -197,6 +198,11 @@ impl Loaded {
 }
 
 impl Snapshot {
+    /// The plugins that are loaded.
+    pub fn plugins(&self) -> &Arc<Set> {
+        &set::NONE
+    }
+
     /// The pack with this name. The management pack has none that a request could give.
     pub fn pack(&self, name: &str) -> Option<&Arc<Pack>> {
         self.packs.get(name)

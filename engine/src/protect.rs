@@ -15,7 +15,9 @@ use zeroize::Zeroizing;
 
 use crate::random::{RandomError, Rng};
 
+mod keys;
 mod root_key;
+pub use keys::{KeyError, KeyRing, PublicKey};
 pub use root_key::{RootKey, RootKeyError};
 
 /// What a derived key is for. One label a purpose; a label is never used again for another.
@@ -31,6 +33,10 @@ pub enum Purpose {
     Fingerprint,
     /// Authenticates page cursors.
     Cursors,
+    /// Keys that the operator names; each has its name and algorithm in its label.
+    NamedKeys,
+    /// Seals the calls of plugins that are kept for a replay.
+    PluginCalls,
     /// Authenticates compiled plugins on this node's disk.
     PluginCache,
 }
@@ -43,6 +49,8 @@ impl Purpose {
             Self::Checkpoints => b"portcullis/v1/checkpoints",
             Self::Fingerprint => b"portcullis/v1/fingerprint",
             Self::Cursors => b"portcullis/v1/cursors",
+            Self::NamedKeys => b"portcullis/v1/named-keys",
+            Self::PluginCalls => b"portcullis/v1/plugin-calls",
             Self::PluginCache => b"portcullis/v1/plugin-cache",
         }
     }
@@ -55,6 +63,8 @@ impl Purpose {
             Self::Checkpoints => 3,
             Self::Fingerprint => 4,
             Self::Cursors => 5,
+            Self::NamedKeys => 7,
+            Self::PluginCalls => 8,
             Self::PluginCache => 9,
         }
     }
@@ -113,11 +123,27 @@ impl KeyType for Length {
 
 impl Key {
     fn derive(root: &[u8; 32], purpose: Purpose) -> Self {
+        Self::derive_under(root, purpose, &[purpose.label()])
+    }
+
+    /// A key of its own for each name and algorithm. No name holds a NUL character, so no two labels are one.
+    fn derive_named(root: &[u8; 32], algorithm: &str, name: &str) -> Self {
+        let purpose = Purpose::NamedKeys;
+        let label = [purpose.label(), b"\0", algorithm.as_bytes(), b"\0", name.as_bytes()];
+        Self::derive_under(root, purpose, &label)
+    }
+
+    fn derive_under(root: &[u8; 32], purpose: Purpose, label: &[&[u8]]) -> Self {
         let prk: Prk = Salt::new(HKDF_SHA256, b"portcullis").extract(root);
         let mut bytes = Zeroizing::new([0; 32]);
-        let filled = prk.expand(&[purpose.label()], Length).and_then(|okm| okm.fill(&mut *bytes));
+        let filled = prk.expand(label, Length).and_then(|okm| okm.fill(&mut *bytes));
         debug_assert!(filled.is_ok(), "32 bytes are within HKDF's limit of 255 blocks");
         Self { bytes, purpose }
+    }
+
+    /// A key that was made elsewhere.
+    fn given(bytes: Zeroizing<[u8; 32]>) -> Self {
+        Self { bytes, purpose: Purpose::NamedKeys }
     }
 
     /// The bytes themselves, for algorithms that live elsewhere.
@@ -237,6 +263,8 @@ mod tests {
             Purpose::Checkpoints,
             Purpose::Fingerprint,
             Purpose::Cursors,
+            Purpose::NamedKeys,
+            Purpose::PluginCalls,
             Purpose::PluginCache,
         ];
         let keys: std::collections::HashSet<_> = all.iter().map(|p| *key(*p).expose()).collect();

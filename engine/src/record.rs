@@ -112,6 +112,8 @@ pub struct Record<'a> {
     pub errors: &'a [(smol_str::SmolStr, String)],
     /// The stages so far.
     pub stages: &'a [Stage<'static>],
+    /// The calls of plugins that are kept for a replay, sealed, as base64.
+    pub plugin_calls: Option<&'a str>,
 }
 
 /// What every record begins with, up to its id.
@@ -144,6 +146,7 @@ impl<'a> Record<'a> {
             http: None,
             errors: &[],
             stages: &[],
+            plugin_calls: None,
         }
     }
 }
@@ -262,6 +265,10 @@ impl Record<'_> {
             });
             out.extend_from_slice(br#","errors":"#);
             serde_json::to_writer(&mut *out, &shown.collect::<Vec<_>>())?;
+        }
+        if let Some(calls) = self.plugin_calls {
+            out.extend_from_slice(br#","plugin_calls":"#);
+            text(out, calls)?;
         }
         out.extend_from_slice(br#","stages_ns":{"#);
         for (place, stage) in self.stages.iter().enumerate() {

@@ -152,6 +152,14 @@ impl App {
         noted.is_ok()
     }
 
+    /// Writes an event into the decision log.
+    ///
+    /// # Errors
+    /// When it can't be recorded.
+    pub async fn record_event(&self, record: &Record<'_>) -> Result<(), AuditError> {
+        append(self, record).await
+    }
+
     /// Whether a call of the management API may go on: a Cedar decision of the management pack, with a record.
     /// Fails closed: without a record there is no call, save those that show why there is none.
     ///

@@ -49,12 +49,12 @@ pub struct RecordRef<'a> {
 
 impl<'a> RecordRef<'a> {
     /// `None` for the log's own records.
-    fn of(line: &Line<'a>) -> Option<Self> {
+    pub(super) fn of(line: &Line<'a>) -> Option<Self> {
         let &Line { seq, kind, event, .. } = line;
         Some(Self { seq, id: line.id?, kind, time: Timestamp(line.time_us), event })
     }
 
-    fn to_owned(self) -> Record {
+    pub(super) fn to_owned(self) -> Record {
         let Self { seq, id, time, .. } = self;
         Record { seq, id, kind: self.kind.to_owned(), time, event: self.event.to_vec() }
     }

@@ -64,6 +64,8 @@ pub enum Right {
     ReadEntities,
     /// Make, change, delete and import entities.
     ChangeEntities,
+    /// Look at the named keys, as far as everybody may know them.
+    ReadKeys,
     /// Change the service.
     Manage,
 }
@@ -96,6 +98,7 @@ impl Right {
             Self::BreakGlass => "break_glass",
             Self::ReadEntities => "read_entities",
             Self::ChangeEntities => "change_entities",
+            Self::ReadKeys => "read_keys",
             Self::Manage => "manage",
         }
     }
@@ -107,7 +110,7 @@ impl Right {
     }
 
     /// The rights that a caller can be given; what others ask for, policies derive.
-    pub const GIVEN: [Self; 23] = [
+    pub const GIVEN: [Self; 24] = [
         Self::AssertSubject,
         Self::Simulate,
         Self::Claim,
@@ -130,6 +133,7 @@ impl Right {
         Self::BreakGlass,
         Self::ReadEntities,
         Self::ChangeEntities,
+        Self::ReadKeys,
         Self::Manage,
     ];
 }

@@ -85,3 +85,20 @@ fn localhost_is_the_loopback_and_no_other_name_is_resolved() {
 fn nothing_at_all_is_the_default() {
     assert_eq!(parse("", &[]).unwrap().server.listen.to_string(), "127.0.0.1:8470");
 }
+
+#[test]
+fn a_key_has_a_name_that_fits_a_label_and_a_known_algorithm() {
+    let read = |text: &str| Config::parse(&"portcullis.toml".into(), text, []);
+    let config = read("[keys.partner-1]\nalgorithm = \"ed25519\"\n").unwrap();
+    assert_eq!(config.keys["partner-1"].file, None);
+    for wrong in [
+        "[keys.\"a\\u0000b\"]\nalgorithm = \"ed25519\"\n",
+        "[keys.Partner]\nalgorithm = \"ed25519\"\n",
+        "[keys.\"\"]\nalgorithm = \"ed25519\"\n",
+        "[keys.a]\nalgorithm = \"rsa\"\n",
+        "[keys.a]\n",
+        "[keys.a]\nalgorithm = \"ed25519\"\nsecret = \"x\"\n",
+    ] {
+        assert!(read(wrong).is_err(), "{wrong}");
+    }
+}

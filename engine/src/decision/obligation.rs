@@ -22,7 +22,7 @@ pub enum MaskMethod {
 }
 
 /// What is to be done. Two with the same kind and target are about the same thing.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Duty {
     /// Mask what stands at a JSON pointer (RFC 6901) of the response.
@@ -57,7 +57,7 @@ pub enum Duty {
 }
 
 /// A duty, and whether the answer depends on it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct Obligation {
     /// What is to be done.
     #[serde(flatten)]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::administration::AdminError;
 use crate::app::ChangeError;
 use crate::evaluation::AskError;
+use crate::oblige::{EditError, ObligeError};
 use crate::question::QuestionError;
 use crate::state::StateError;
 use crate::store::StoreError;
@@ -54,6 +55,8 @@ pub(super) enum ApiError {
     IdempotencyKeyReused,
     #[error(transparent)]
     Administration(#[from] AdminError),
+    #[error(transparent)]
+    Oblige(#[from] ObligeError),
     #[error("the body is larger than {0} bytes (`limits.body_bytes`)")]
     BodyTooLarge(usize),
     #[error("{0}")]
@@ -91,6 +94,7 @@ impl ApiError {
             Self::RevisionNotReached { .. } | Self::IdempotencyKeyReused => StatusCode::CONFLICT,
             Self::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
             Self::Administration(error) => administration(error).0,
+            Self::Oblige(error) => oblige(error),
             Self::BodyTooLarge(_) | Self::BatchTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unavailable | Self::StateUnavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -117,6 +121,7 @@ impl ApiError {
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::PreconditionRequired => "precondition_required",
             Self::Administration(error) => administration(error).1,
+            Self::Oblige(error) => error.code(),
             Self::BodyTooLarge(_) => "body_too_large",
             Self::BatchTooLarge(_) => "batch_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
@@ -158,6 +163,27 @@ fn administration(error: &AdminError) -> (StatusCode, &'static str) {
         AdminError::Change(ChangeError::Pending { .. }) => {
             (StatusCode::SERVICE_UNAVAILABLE, "revocation_pending")
         }
+    }
+}
+
+/// The status of what does not follow from a decision.
+fn oblige(error: &ObligeError) -> StatusCode {
+    match error {
+        ObligeError::NotFound => StatusCode::NOT_FOUND,
+        ObligeError::Document(_) | ObligeError::WhichKey(_) => StatusCode::BAD_REQUEST,
+        ObligeError::Denied
+        | ObligeError::Inactive
+        | ObligeError::RightMissing { .. }
+        | ObligeError::NotObliged(_) => StatusCode::FORBIDDEN,
+        ObligeError::Stale(_) => StatusCode::CONFLICT,
+        ObligeError::Edit(EditError::Unmasked(_) | EditError::Conflict(_)) => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+        ObligeError::Edit(_)
+        | ObligeError::NoPlugin(_)
+        | ObligeError::Ambiguous(_)
+        | ObligeError::Failed(_)
+        | ObligeError::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 

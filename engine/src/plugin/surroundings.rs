@@ -45,6 +45,17 @@ pub enum Algorithm {
     XChaCha20Poly1305,
 }
 
+impl Algorithm {
+    /// The name that configuration and messages have for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HmacSha256 => "hmac-sha256",
+            Self::Ed25519 => "ed25519",
+            Self::XChaCha20Poly1305 => "xchacha20-poly1305",
+        }
+    }
+}
+
 /// Keys by their names. Whether a plugin may use one is its grant's to say.
 pub trait Keys: fmt::Debug + Send + Sync {
     /// # Errors

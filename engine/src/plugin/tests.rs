@@ -17,6 +17,7 @@ use crate::clock::{SystemClock, Timestamp};
 mod cached;
 mod hostile;
 mod loaded;
+mod replayed;
 
 /// No keys.
 #[derive(Debug)]

@@ -113,6 +113,11 @@ impl RootKey {
     pub fn derive(&self, purpose: Purpose) -> Key {
         Key::derive(&self.0, purpose)
     }
+
+    /// The key of this name, for this algorithm.
+    pub(super) fn derive_named(&self, algorithm: &str, name: &str) -> Key {
+        Key::derive_named(&self.0, algorithm, name)
+    }
 }
 
 fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
