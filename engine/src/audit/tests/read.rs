@@ -135,3 +135,30 @@ async fn the_logs_own_records_are_not_given_out() {
     assert_eq!(kinds(&place.last_segment()), ["segment", "gap"]);
     assert_eq!(log.scan(Scan::default(), |_| true).await.unwrap(), Page::default());
 }
+
+#[tokio::test]
+async fn beside_a_running_server_the_files_alone_give_the_newest_and_any_by_its_id() {
+    let place = Place::new().await;
+    let log = place.open_small().await;
+    append(&log, 1..201).await;
+    assert!(place.segments().len() > 5);
+    let folder = place.folder.path();
+    let newest = |limit| offline::newest(folder, limit, |record| record.seq > 0).unwrap();
+    let expected: Vec<u64> = (1..201).rev().collect();
+    for limit in [1, 7, 60, 200, 1_000] {
+        let found: Vec<u64> = newest(limit).iter().map(number).collect();
+        assert_eq!(found, expected.iter().copied().take(limit).collect::<Vec<_>>());
+    }
+    assert!(newest(0).is_empty());
+    for wanted in [1, 100, 200] {
+        let found = offline::find(folder, RecordId::parse(&id(wanted)).unwrap()).unwrap().unwrap();
+        assert_eq!(number(&found), wanted);
+    }
+    assert_eq!(offline::find(folder, RecordId::parse(&id(201)).unwrap()).unwrap(), None);
+    // An end that is just being written is passed over.
+    let last = place.last_segment();
+    let whole = std::fs::read(&last).unwrap();
+    std::fs::write(&last, &whole[..whole.len() - 10]).unwrap();
+    assert_eq!(number(&newest(1)[0]), 199);
+    assert!(matches!(offline::newest(&folder.join("none"), 1, |_| true), Err(AuditError::NoLog(_))));
+}

@@ -19,7 +19,7 @@ use crate::protect::{Key, KeyRing, Purpose};
 
 /// `portcullis plugin replay`.
 #[derive(Debug, Args)]
-pub(super) struct ReplayArgs {
+pub(in crate::cli) struct ReplayArgs {
     /// A decision (`dec_…`), or the event of a mask or signature (`evt_…`).
     #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
     id: Option<String>,
@@ -70,7 +70,7 @@ struct Counts {
     left_out: usize,
 }
 
-pub(super) fn replay(args: &ReplayArgs) -> Result<ExitCode, Failure> {
+pub(in crate::cli) fn replay(args: &ReplayArgs) -> Result<ExitCode, Failure> {
     let config = args.place.read()?;
     let root = root_key(&config)?;
     let (clock, rng) = system();
