@@ -14,7 +14,7 @@ use super::digest::{Digest, digest};
 use super::host::{Fixed, Sandbox};
 use super::inspect::{Inspection, Wanted, inspect, wanted};
 use super::runtime::Runtime;
-use super::{Budget, Grant, Hook, Manifest, snapshot};
+use super::{Budget, FailureKind, Grant, Hook, Manifest, snapshot};
 
 /// What a plugin is made of.
 #[derive(Debug)]
@@ -137,7 +137,13 @@ impl Runtime {
             entry,
             waits,
         };
-        compiled.start().map_err(|failure| CompileError::Start(failure.to_string()))?;
+        match compiled.start() {
+            // That other calls have all instances just now says nothing of this plugin.
+            Err(failure) if failure.kind != FailureKind::Unavailable => {
+                return Err(CompileError::Start(failure.to_string()));
+            }
+            _ => {}
+        }
         Ok(Plugin(Arc::new(compiled)))
     }
 
