@@ -21,6 +21,7 @@ pub mod input;
 pub mod inspect;
 pub mod manifest;
 pub mod output;
+mod pointer;
 pub mod replay;
 pub mod runtime;
 pub mod scaffold;

@@ -15,9 +15,11 @@ use super::{
 use crate::clock::{SystemClock, Timestamp};
 
 mod cached;
+mod hooks;
 mod hostile;
 mod initialised;
 mod loaded;
+mod reading;
 mod replayed;
 mod waiting;
 
