@@ -119,8 +119,8 @@ mod tests {
     fn a_record_holds_no_credentials_and_no_body() {
         let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let request = Request::new(
-            "POST".into(),
-            "/a".into(),
+            "POST",
+            "/a",
             Some("q=1&access_token=hunter2&c%6fde=hunter2&flag&api_key=".into()),
             vec![header("accept", "x"), header("authorization", "hunter2"), header("x-api-key", "hunter2")],
             Body::Text("hunter2".into()),

@@ -173,15 +173,15 @@ impl Body {
 }
 
 impl Request {
-    /// A request; the headers' names are in lower case.
+    /// A request; names of headers in lower case.
     pub fn new(
-        method: String,
-        path: String,
+        method: impl Into<String>,
+        path: impl Into<String>,
         query: Option<String>,
         headers: Vec<(String, String)>,
         body: Body,
     ) -> Self {
-        Self { method, path, query, headers, body, parsed: OnceLock::new() }
+        Self { method: method.into(), path: path.into(), query, headers, body, parsed: OnceLock::new() }
     }
 
     /// The body as a document: JSON without a key that stands twice, or a form. None when it is neither.
