@@ -14,6 +14,7 @@ use crate::audit::{AuditError, DecisionLog, LogKeys, Mode, Opened, Options, Sync
 use crate::caller::{Callers, Right};
 use crate::clock::{Clock, SharedClock, Timestamp};
 use crate::config::{Config, LogMode, LogSync};
+use crate::detect::Aftermath;
 use crate::evaluation::Circumstances;
 use crate::metrics::Metrics;
 use crate::plugin::set::ShadowQueue;
@@ -22,6 +23,7 @@ use crate::protect::{Key, KeyError, KeyRing, Purpose, RootKey};
 use crate::random::{RandomError, Rng, new_id, uuid_v7};
 use crate::state::{Settings, State, StateError};
 use crate::store::{Store, StoreError};
+use crate::validate::{ValidateError, Validation};
 
 mod changing;
 mod events;
@@ -66,6 +68,10 @@ pub struct App {
     pub calls_key: Key,
     /// Calls of plugins off the path.
     pub shadow: ShadowQueue,
+    /// What requests must be, by their routes.
+    pub validation: Validation,
+    /// Decisions on their way to detectors.
+    pub aftermath: Aftermath,
     sources: Sources,
     snapshot: ArcSwap<Snapshot>,
     serving: Mutex<Serving>,
@@ -101,6 +107,9 @@ pub enum StartError {
     /// A named key can't be used.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The routes of applications can't be used.
+    #[error(transparent)]
+    Validate(#[from] ValidateError),
     /// The store can't be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -131,6 +140,7 @@ impl App {
     ) -> Result<Arc<Self>, StartError> {
         let folder = config.data.folder.clone();
         let keys = Arc::new(KeyRing::open(&config.keys, root, Arc::clone(&rng))?);
+        let validation = Validation::load(&config.validate)?;
         let store = open_store(&config, root).await?;
         let own_clock = Arc::clone(&clock);
         let shared_clock = SharedClock::over(clock);
@@ -172,6 +182,8 @@ impl App {
             keys,
             calls_key: root.derive(Purpose::PluginCalls),
             shadow: ShadowQueue,
+            validation,
+            aftermath: Aftermath::default(),
             sources,
             snapshot: ArcSwap::from_pointee(snapshot),
             serving: Mutex::new(Serving { loaded, status }),

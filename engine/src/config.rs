@@ -14,6 +14,7 @@ use serde::Deserialize;
 mod environment;
 mod keys;
 mod obligations;
+pub mod validate;
 
 use environment::{environment, lay_over};
 pub use keys::{Keys, NamedKey};
@@ -42,6 +43,8 @@ pub struct Config {
     pub keys: Keys,
     /// What follows from decisions.
     pub obligations: Obligations,
+    /// Which routes applications have, and what each takes.
+    pub validate: validate::Validate,
     /// How large a request may be.
     pub limits: Limits,
     /// How decisions are recorded.
@@ -351,7 +354,9 @@ impl Config {
         };
         let shown: Arc<str> =
             path.map_or_else(|| "configuration".into(), |path| path.display().to_string().into());
-        Self::parse(&shown, &text, environment())
+        let mut config = Self::parse(&shown, &text, environment())?;
+        config.validate.folder = path.and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
+        Ok(config)
     }
 
     fn parse(

@@ -15,6 +15,11 @@ pub struct Set {
 pub static NONE: LazyLock<Arc<Set>> = LazyLock::new(Arc::default);
 
 impl Set {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.installed.is_empty()
+    }
+
     /// Those of a hook.
     pub fn of(&self, _hook: Hook) -> &[Arc<Installed>] {
         &self.installed
@@ -33,6 +38,16 @@ impl Installed {
 
     /// How much it counts.
     pub fn mode(&self, _tenant: &str, _route: &str) -> Mode {
+        match *self {}
+    }
+
+    /// Whether it wants to see such requests.
+    pub fn wants(&self, _method: &str, _path: &str) -> bool {
+        match *self {}
+    }
+
+    /// What follows when it fails.
+    pub fn on_failure(&self) -> super::FailurePolicy {
         match *self {}
     }
 
