@@ -173,6 +173,17 @@ impl Body {
 }
 
 impl Request {
+    /// A request; names of headers in lower case.
+    pub fn new(
+        method: impl Into<String>,
+        path: impl Into<String>,
+        query: Option<String>,
+        headers: Vec<(String, String)>,
+        body: Body,
+    ) -> Self {
+        Self { method: method.into(), path: path.into(), query, headers, body, parsed: OnceLock::new() }
+    }
+
     /// The body as a document: JSON without a key that stands twice, or a form. None when it is neither.
     pub fn document(&self) -> Option<Arc<Value>> {
         self.parsed.get_or_init(|| self.parse().map(Arc::new)).clone()

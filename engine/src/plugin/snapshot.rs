@@ -14,8 +14,8 @@ use super::host::{Fixed, Sandbox};
 use super::runtime::Runtime;
 
 /// An initialiser may parse its configuration and build tables: more than a call, and still bounded.
-const FUEL: u64 = 5_000_000_000;
-const DEADLINE_TICKS: u64 = 10_000;
+const FUEL: u64 = 1_000_000_000;
+const DEADLINE_TICKS: u64 = 5_000;
 
 /// The component as its initialiser leaves it.
 ///

@@ -16,8 +16,10 @@ use crate::clock::{SystemClock, Timestamp};
 
 mod cached;
 mod hostile;
+mod initialised;
 mod loaded;
 mod replayed;
+mod waiting;
 
 /// No keys.
 #[derive(Debug)]

@@ -1,0 +1,121 @@
+//! What a call of a plugin costs, in this process: the part of `cargo xtask bench plugin` that needs no server.
+//!
+//! `plugins COMPONENT MANIFEST`: calls a validator with 8 headers and a body of 4 KB, each time in a fresh instance, and prints the
+//! percentiles of a call, from making the instance to unmaking it: of one plugin, and of 64 in turns.
+
+#![expect(clippy::print_stdout, reason = "it prints its figures")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis::clock::{SystemClock, Timestamp};
+use portcullis::plugin::input::Body;
+use portcullis::plugin::surroundings::{Algorithm, Keys, Refusal};
+use portcullis::plugin::{
+    Grant, Input, Manifest, Plugin, Request, Runtime, RuntimeSettings, Services, Source, Surroundings,
+};
+
+const CALLS: usize = 20_000;
+const WARM_UP: usize = 2_000;
+const MANY: usize = 64;
+
+type Failure = Box<dyn std::error::Error>;
+
+/// The bench's plugin uses no keys.
+#[derive(Debug)]
+struct NoKeys;
+
+impl Keys for NoKeys {
+    fn algorithm(&self, _: &str) -> Result<Algorithm, Refusal> {
+        Err(Refusal::Unknown)
+    }
+    fn sign(&self, _: &str, _: &[u8]) -> Result<Vec<u8>, Refusal> {
+        Err(Refusal::Unknown)
+    }
+    fn verify(&self, _: &str, _: &[u8], _: &[u8]) -> Result<bool, Refusal> {
+        Err(Refusal::Unknown)
+    }
+    fn seal(&self, _: &str, _: &[u8], _: &[u8]) -> Result<Vec<u8>, Refusal> {
+        Err(Refusal::Unknown)
+    }
+    fn open(&self, _: &str, _: &[u8], _: &[u8]) -> Result<Vec<u8>, Refusal> {
+        Err(Refusal::Unknown)
+    }
+}
+
+fn main() -> Result<(), Failure> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [component, manifest] = arguments.as_slice() else {
+        return Err("usage: plugins COMPONENT MANIFEST".into());
+    };
+    let component = std::fs::read(component)?;
+    let manifest: Manifest = toml::from_str(&std::fs::read_to_string(manifest)?)?;
+    let services = Services { clock: Arc::new(SystemClock::new()), state: None, keys: Arc::new(NoKeys) };
+    let runtime = Runtime::new(RuntimeSettings::default(), services)?;
+    let plugins: Vec<Plugin> =
+        (0..MANY).map(|_| compile(&runtime, &component, &manifest)).collect::<Result<_, _>>()?;
+    let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    executor.block_on(async {
+        let one = plugins.get(..1).unwrap_or_default();
+        for (name, plugins) in [("fresh_call", one), ("fresh_call_64", &plugins)] {
+            let took = measure(plugins).await?;
+            for (percentile, place) in [("p50", CALLS / 2), ("p99", CALLS * 99 / 100)] {
+                let took = took.get(place).copied().unwrap_or_default();
+                println!("plugin.{name}_{percentile}_us = {:.2} us", took.as_secs_f64() * 1e6);
+            }
+        }
+        Ok(())
+    })
+}
+
+fn compile(runtime: &Arc<Runtime>, component: &[u8], manifest: &Manifest) -> Result<Plugin, Failure> {
+    let capabilities = manifest.capabilities.clone();
+    let grant = Grant::new(capabilities.clone(), capabilities, []);
+    let source = Source { component, manifest, grant, budget: manifest.budget, config: "{}", cache: None };
+    Ok(runtime.compile(&source)?)
+}
+
+fn request() -> Input {
+    let headers = [
+        ("host", "shop.example"),
+        ("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0"),
+        ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
+        ("accept-language", "en-GB,en;q=0.7,nl;q=0.3"),
+        ("content-type", "application/json"),
+        ("referer", "https://shop.example/basket?from=mail"),
+        ("x-forwarded-for", "192.0.2.60"),
+        ("x-request-id", "9f86d081884c7d659a2feaa0c55ad015"),
+    ];
+    let row = r#"{"sku": "A-1000", "name": "a thing for the house", "count": 3, "price": "19.99"}"#;
+    let rows = vec![row; 4_096 / (row.len() + 1)].join(",");
+    let request = Request::new(
+        "POST",
+        "/orders/1000/items",
+        Some("source=mail&campaign=autumn".into()),
+        headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        Body::Json(format!("[{rows}]")),
+    );
+    Input::Validate { request: Arc::new(request) }
+}
+
+/// The calls' durations, in order.
+async fn measure(plugins: &[Plugin]) -> Result<Vec<Duration>, Failure> {
+    let input = request();
+    let around = Surroundings {
+        now: Timestamp(0),
+        seed: [1; 32],
+        tenant: "default".into(),
+        lookup: None,
+        record: false,
+    };
+    let mut took = Vec::with_capacity(CALLS);
+    for (round, plugin) in (0..WARM_UP + CALLS).zip(plugins.iter().cycle()) {
+        let called = plugin.call(&around, &input).await;
+        called.output.map_err(|failure| format!("the call failed: {failure}"))?;
+        if round >= WARM_UP {
+            took.push(called.took);
+        }
+    }
+    took.sort_unstable();
+    Ok(took)
+}
