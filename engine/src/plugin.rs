@@ -11,6 +11,7 @@ pub mod budget;
 pub mod cache;
 mod call;
 pub mod capability;
+pub mod cases;
 pub mod compile;
 pub mod digest;
 pub mod failure;
