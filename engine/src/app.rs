@@ -25,6 +25,7 @@ use crate::store::{Store, StoreError};
 
 mod changing;
 mod events;
+mod plugins;
 mod reload;
 mod replica;
 mod stream;
@@ -32,6 +33,7 @@ mod stream;
 mod tests;
 
 pub use changing::{Actor, ChangeError, Changing, Done};
+pub use plugins::PluginStatus;
 pub use reload::ReloadStatus;
 use replica::Replica;
 
@@ -67,6 +69,7 @@ pub struct App {
     /// Calls of plugins off the path.
     pub shadow: ShadowQueue,
     sources: Sources,
+    plugins: plugins::Plugins,
     snapshot: ArcSwap<Snapshot>,
     serving: Mutex<Serving>,
     base_url: OnceLock<String>,
@@ -113,6 +116,12 @@ pub enum StartError {
     /// The policies can't be loaded, and there is no last good state yet.
     #[error("the policies do not load, and nothing was served before:\n{0}")]
     Policies(#[from] LoadError),
+    /// Plugins can't be loaded: one that was configured must not be silently absent.
+    #[error("plugins can't be loaded:\n{}", .0.join("\n"))]
+    Plugins(Vec<String>),
+    /// There is no sandbox for plugins.
+    #[error(transparent)]
+    Sandbox(#[from] crate::plugin::runtime::RuntimeError),
     /// There is no randomness.
     #[error(transparent)]
     Random(#[from] RandomError),
@@ -129,7 +138,6 @@ impl App {
         clock: Arc<dyn Clock>,
         rng: Arc<dyn Rng>,
     ) -> Result<Arc<Self>, StartError> {
-        let folder = config.data.folder.clone();
         let keys = Arc::new(KeyRing::open(&config.keys, root, Arc::clone(&rng))?);
         let store = open_store(&config, root).await?;
         let own_clock = Arc::clone(&clock);
@@ -151,10 +159,13 @@ impl App {
         let sources = Sources { folder: config.policies.folder.clone(), management };
         let loaded = sources.load()?;
         let metrics = Metrics::new();
+        let shadow = ShadowQueue::new(config.plugins.shadow_queue);
         reload::announce(&loaded, &metrics);
-        tracing::debug!(folder = %folder.display(), "opened");
+        let services = (&clock, &state, &keys);
+        let (plugins, set) = plugins::Plugins::start(&config, root, services, &rng).await?;
+        tracing::debug!(folder = %config.data.folder.display(), "opened");
         let sequence = known.sequence;
-        let snapshot = loaded.at(sequence, known.data);
+        let snapshot = loaded.at(sequence, known.data).with_plugins(set);
         let status = ReloadStatus::loaded(clock.now());
         Ok(Arc::new(Self {
             config,
@@ -171,8 +182,9 @@ impl App {
             cursor_key: root.derive(Purpose::Cursors),
             keys,
             calls_key: root.derive(Purpose::PluginCalls),
-            shadow: ShadowQueue,
+            shadow,
             sources,
+            plugins,
             snapshot: ArcSwap::from_pointee(snapshot),
             serving: Mutex::new(Serving { loaded, status }),
             base_url: OnceLock::new(),

@@ -12,6 +12,7 @@ use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::keys::Keys;
+use crate::plugin::Budget;
 use crate::plugin::breaker::BreakerSettings;
 use crate::plugin::capability::Capability;
 use crate::plugin::hook::{FailurePolicy, Mode};
@@ -19,7 +20,6 @@ use crate::plugin::manifest::is_plugin_name;
 use crate::plugin::modes::ModeRule;
 use crate::plugin::runtime::RuntimeSettings;
 use crate::plugin::signature::VerifyingKey;
-use crate::plugin::Budget;
 
 /// `[plugins]`.
 #[derive(Clone, Debug)]
@@ -56,7 +56,11 @@ impl Default for Plugins {
 
 /// `[plugins.<name>]`.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default, expecting = "a section `[plugins.<name>]`, or a setting of `[plugins]`")]
+#[serde(
+    deny_unknown_fields,
+    default,
+    expecting = "a section `[plugins.<name>]`, or a setting of `[plugins]`"
+)]
 pub struct PluginSection {
     /// What it may use of what its manifest declares.
     pub capabilities: Vec<Capability>,

@@ -112,7 +112,12 @@ impl Breakers {
     }
 
     /// How a call that went on went; true when that has opened the breaker.
-    pub fn note(&self, (tenant, passage): (&Arc<str>, Passage), failure: Option<FailureKind>, now: Duration) -> bool {
+    pub fn note(
+        &self,
+        (tenant, passage): (&Arc<str>, Passage),
+        failure: Option<FailureKind>,
+        now: Duration,
+    ) -> bool {
         let faulty = failure.is_some_and(is_fault);
         if passage == Passage::Closed && !faulty {
             return false;
@@ -274,6 +279,10 @@ mod tests {
         assert_eq!(breakers.troubled.load(Ordering::Relaxed), TENANTS + 1);
         assert_eq!(fail(&breakers, "late", at(20_000)), Passage::Probe);
         assert_eq!(fail(&breakers, "later", at(20_001)), Passage::Open);
-        assert_eq!(breakers.troubled.load(Ordering::Relaxed), 1, "the shared one is open, the others are forgotten");
+        assert_eq!(
+            breakers.troubled.load(Ordering::Relaxed),
+            1,
+            "the shared one is open, the others are forgotten"
+        );
     }
 }

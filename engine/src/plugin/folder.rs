@@ -88,9 +88,8 @@ impl Files {
     fn read_within(root: &Path, own: &Path, component_bytes: usize) -> Result<Self, FolderError> {
         let root = root.canonicalize().map_err(|source| unreadable(root, source))?;
         let read = |name: &str, most| read(&root, &own.join(name), most);
-        let text = |name: &str, bytes| {
-            String::from_utf8(bytes).map_err(|_| FolderError::NoText(own.join(name)))
-        };
+        let text =
+            |name: &str, bytes| String::from_utf8(bytes).map_err(|_| FolderError::NoText(own.join(name)));
         let signature = match read(signature::FILE, SIGNATURE_BYTES) {
             Ok(bytes) => Some(text(signature::FILE, bytes)?),
             Err(FolderError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
@@ -102,6 +101,29 @@ impl Files {
             signature,
             folder: Some(own.to_owned()),
         })
+    }
+
+    /// Its folder of cases, if there is one: every file of it within the plugin's own folder.
+    ///
+    /// # Errors
+    /// When it can't be read, or leads elsewhere.
+    pub fn cases(&self) -> Result<Option<PathBuf>, FolderError> {
+        let Some(own) = &self.folder else { return Ok(None) };
+        let cases = own.join(CASES);
+        let entries = match std::fs::read_dir(&cases) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(unreadable(&cases, source)),
+        };
+        let root = own.canonicalize().map_err(|source| unreadable(own, source))?;
+        for entry in entries {
+            let path = entry.map_err(|source| unreadable(&cases, source))?.path();
+            let real = path.canonicalize().map_err(|source| unreadable(&path, source))?;
+            if !real.starts_with(&root) {
+                return Err(FolderError::Outside(path));
+            }
+        }
+        Ok(Some(cases))
     }
 
     /// The manifest's name for people.

@@ -69,7 +69,9 @@ impl Manifest {
     pub fn parse(file: &Arc<str>, text: &str) -> Result<Self, Problem> {
         let manifest: Self = toml::from_str(text).map_err(|error| from_toml(file, text, &error))?;
         manifest.check().map_err(|(field, message)| {
-            let begins = |line: &str| line.trim_start().strip_prefix(field).is_some_and(|rest| rest.trim_start().starts_with('='));
+            let begins = |line: &str| {
+                line.trim_start().strip_prefix(field).is_some_and(|rest| rest.trim_start().starts_with('='))
+            };
             let line = text.lines().position(begins).map_or(1, |line| line + 1);
             Problem::at_position(file, text, (line, 1), format!("`{field}`: {message}"))
         })?;
@@ -79,7 +81,10 @@ impl Manifest {
     /// What no type says: the field, and what is wrong with it.
     fn check(&self) -> Result<(), (&'static str, String)> {
         if !is_plugin_name(&self.name) {
-            let message = format!("`{}` is not valid: lower case letters, digits and `-`, 64 at most, beginning with a letter", self.name);
+            let message = format!(
+                "`{}` is not valid: lower case letters, digits and `-`, 64 at most, beginning with a letter",
+                self.name
+            );
             return Err(("name", message));
         }
         if !is_version(&self.version) {
@@ -88,14 +93,19 @@ impl Manifest {
         if let Some((limit, most)) = self.budget.out_of_bounds() {
             return Err(("budget", format!("`{limit}` must be from 1 to {most}")));
         }
-        for wishes in [("routes", self.routes.len()), ("events", self.events.len()), ("counters", self.counters.len())] {
+        for wishes in
+            [("routes", self.routes.len()), ("events", self.events.len()), ("counters", self.counters.len())]
+        {
             if wishes.1 > MOST_WISHES {
                 return Err((wishes.0, format!("holds more than {MOST_WISHES}")));
             }
         }
         self.parsed_routes().map_err(|message| ("routes", message))?;
         if !self.routes.is_empty() && !matches!(self.hook, Hook::Validate | Hook::Detect) {
-            return Err(("routes", format!("a plugin of the hook `{}` is not called by routes", self.hook.name())));
+            return Err((
+                "routes",
+                format!("a plugin of the hook `{}` is not called by routes", self.hook.name()),
+            ));
         }
         if self.hook != Hook::Detect && !(self.events.is_empty() && self.counters.is_empty()) {
             return Err(("events", "events and counters are for plugins of the hook `detect`".into()));
@@ -128,11 +138,14 @@ impl Manifest {
 /// `MAJOR.MINOR.PATCH`, perhaps with `-pre.release` and `+build` (semver.org 2.0.0 §2, §9, §10).
 fn is_version(version: &str) -> bool {
     let is_number = |part: &str| {
-        !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()) && (part == "0" || !part.starts_with('0'))
+        !part.is_empty()
+            && part.bytes().all(|b| b.is_ascii_digit())
+            && (part == "0" || !part.starts_with('0'))
     };
     let is_identifier =
         |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    let (version, build) = version.split_once('+').map_or((version, None), |(version, build)| (version, Some(build)));
+    let (version, build) =
+        version.split_once('+').map_or((version, None), |(version, build)| (version, Some(build)));
     let (core, pre) = version.split_once('-').map_or((version, None), |(core, pre)| (core, Some(pre)));
     let is_numeric = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
     core.len() <= 64
@@ -171,7 +184,10 @@ mod tests {
             (format!("{GOOD}capabilities = [\"network\"]"), "plugin.toml:4:"),
             (format!("{GOOD}entry = 1"), "plugin.toml:4:1"),
             (GOOD.replace("validate", "mask") + "routes = [\"* /*\"]", "plugin.toml:4:1: `routes`"),
-            (GOOD.replace("validate", "detect") + "counters = [{name = \"x\", window_seconds = 1}]", "plugin.toml:4:1"),
+            (
+                GOOD.replace("validate", "detect") + "counters = [{name = \"x\", window_seconds = 1}]",
+                "plugin.toml:4:1",
+            ),
         ] {
             let message = parse(&text).unwrap_err();
             assert!(message.starts_with(expected), "{expected}: {message}");

@@ -54,7 +54,13 @@ pub fn resolve(default: Mode, configured: &[ModeRule], stored: &[ModeRule], on: 
     // Two routes that say as much: the stricter one.
     let best = applying.max_by_key(|(rule, is_stored)| {
         let route = rule.route.as_ref().map(Route::rank);
-        (rule.tenant.is_some(), route, *is_stored, strictness(rule.mode), Reverse(rule.route.as_ref().map(Route::as_str)))
+        (
+            rule.tenant.is_some(),
+            route,
+            *is_stored,
+            strictness(rule.mode),
+            Reverse(rule.route.as_ref().map(Route::as_str)),
+        )
     });
     best.map_or(default, |(rule, _)| rule.mode)
 }
@@ -108,9 +114,15 @@ mod tests {
     #[test]
     fn no_way_to_write_a_path_makes_a_mode_laxer() {
         let configured = [rule(None, Some("* /health/*"), Off), rule(None, Some("* /admin/*"), Enforce)];
-        for path in ["//admin", "/health/../admin", "/health/%2e%2e/admin", "/health;/x", "/health%2f..%2fadmin"] {
+        for path in
+            ["//admin", "/health/../admin", "/health/%2e%2e/admin", "/health;/x", "/health%2f..%2fadmin"]
+        {
             assert_eq!(resolve(Off, &configured, &[], ("acme", &format!("GET {path}"))), Enforce, "{path}");
-            assert_eq!(resolve(Enforce, &configured[..1], &[], ("acme", &format!("GET {path}"))), Enforce, "{path}");
+            assert_eq!(
+                resolve(Enforce, &configured[..1], &[], ("acme", &format!("GET {path}"))),
+                Enforce,
+                "{path}"
+            );
         }
         assert_eq!(resolve(Off, &[rule(Some("other"), None, Enforce)], &[], ("acme", "GET //")), Off);
     }

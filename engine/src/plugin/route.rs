@@ -110,7 +110,8 @@ impl FromStr for Route {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |why: &str| format!("`{text}` is no route, as `GET /orders/{{id}}` or `* /admin/*`: {why}");
+        let wrong =
+            |why: &str| format!("`{text}` is no route, as `GET /orders/{{id}}` or `* /admin/*`: {why}");
         if text.len() > 512 {
             return Err(wrong("it is longer than 512 bytes"));
         }
@@ -136,7 +137,8 @@ impl FromStr for Route {
 }
 
 fn pattern(part: &str) -> Option<Segment> {
-    let is_name = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     match part.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
         Some(name) => is_name(name).then_some(Segment::Any),
         // A literal stands decoded, and a star or brace in it is a mistake.
@@ -191,8 +193,28 @@ mod tests {
     #[test]
     fn what_servers_read_in_two_ways_is_ambiguous() {
         for path in [
-            "", "admin", "//", "//admin", "/a//b", "/./a", "/a/../b", "/a/%2e%2e/b", "/a%2fb", "/a%5cb", "/a\\b",
-            "/a;v=1", "/a%253b", "/a%00", "/%zz", "/a%", "/%ff", "*", "http://x/a", "/a?b", "/a#b", "/a//",
+            "",
+            "admin",
+            "//",
+            "//admin",
+            "/a//b",
+            "/./a",
+            "/a/../b",
+            "/a/%2e%2e/b",
+            "/a%2fb",
+            "/a%5cb",
+            "/a\\b",
+            "/a;v=1",
+            "/a%253b",
+            "/a%00",
+            "/%zz",
+            "/a%",
+            "/%ff",
+            "*",
+            "http://x/a",
+            "/a?b",
+            "/a#b",
+            "/a//",
         ] {
             assert_eq!(Path::read(path), Path::Ambiguous, "{path}");
         }
@@ -200,9 +222,19 @@ mod tests {
 
     #[test]
     fn what_is_no_route_is_refused() {
-        for wrong in
-            ["", "GET", "/a", "get /a", "GET a", "GET /a//b", "GET /{}", "GET /a*", "GET /*/b", "GET /a%20b", "GET /.."]
-        {
+        for wrong in [
+            "",
+            "GET",
+            "/a",
+            "get /a",
+            "GET a",
+            "GET /a//b",
+            "GET /{}",
+            "GET /a*",
+            "GET /*/b",
+            "GET /a%20b",
+            "GET /..",
+        ] {
             assert!(wrong.parse::<Route>().is_err(), "{wrong}");
         }
     }

@@ -100,7 +100,9 @@ impl FromStr for VerifyingKey {
     fn from_str(text: &str) -> Result<Self, String> {
         let bytes = text.strip_prefix("ed25519:").and_then(|base64| STANDARD.decode(base64).ok());
         let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
-        bytes.map(Self).ok_or_else(|| format!("`{text}` is no key: it is `ed25519:` and the 32 bytes in base64"))
+        bytes
+            .map(Self)
+            .ok_or_else(|| format!("`{text}` is no key: it is `ed25519:` and the 32 bytes in base64"))
     }
 }
 
@@ -126,9 +128,12 @@ mod tests {
         let signature = Signature::parse(&key.sign(b"component", b"manifest").unwrap().to_text()).unwrap();
         assert_eq!(signature.key.to_string().parse(), Ok(key.verifying_key().unwrap()));
         assert!(signature.verifies(&message(b"component", b"manifest")));
-        for (component, manifest) in
-            [("componenT", "manifest"), ("component", "manifesT"), ("manifest", "component"), ("componentm", "anifest")]
-        {
+        for (component, manifest) in [
+            ("componenT", "manifest"),
+            ("component", "manifesT"),
+            ("manifest", "component"),
+            ("componentm", "anifest"),
+        ] {
             assert!(!signature.verifies(&message(component.as_bytes(), manifest.as_bytes())));
         }
         let other = SigningKey::from_seed(&[8; 32]).unwrap().verifying_key().unwrap();

@@ -14,12 +14,21 @@ use crate::clock::Timestamp;
 
 /// Upper bounds of fuel.
 const FUEL: [u64; 12] = [
-    1_000, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 10_000_000, 100_000_000,
+    1_000,
+    5_000,
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    10_000_000,
+    100_000_000,
     1_000_000_000,
 ];
 /// Upper bounds of time, in microseconds.
-const MICROSECONDS: [u64; 12] =
-    [5, 10, 20, 50, 100, 250, 500, 1_000, 5_000, 20_000, 100_000, 1_000_000];
+const MICROSECONDS: [u64; 12] = [5, 10, 20, 50, 100, 250, 500, 1_000, 5_000, 20_000, 100_000, 1_000_000];
 
 /// Samples up to each bound and beyond the one before; the last are beyond all.
 #[derive(Debug, Default)]
@@ -140,7 +149,10 @@ impl Counts {
 
     /// How many failed, by what of.
     pub fn failures(&self) -> impl Iterator<Item = (FailureKind, u64)> {
-        FailureKind::ALL.into_iter().zip(&self.failures).map(|(kind, count)| (kind, count.load(Ordering::Relaxed)))
+        FailureKind::ALL
+            .into_iter()
+            .zip(&self.failures)
+            .map(|(kind, count)| (kind, count.load(Ordering::Relaxed)))
     }
 }
 
@@ -237,7 +249,8 @@ pub fn render<'a>(all: impl Iterator<Item = (&'a str, &'a Stats)> + Clone, out: 
             for (mode, counts) in ways(stats) {
                 for (kind, count) in counts.failures() {
                     let kind = kind.name();
-                    writeln!(out, "{name}{{plugin=\"{plugin}\",mode=\"{mode}\",kind=\"{kind}\"}} {count}").ok();
+                    writeln!(out, "{name}{{plugin=\"{plugin}\",mode=\"{mode}\",kind=\"{kind}\"}} {count}")
+                        .ok();
                 }
             }
         }
@@ -249,32 +262,39 @@ pub fn render<'a>(all: impl Iterator<Item = (&'a str, &'a Stats)> + Clone, out: 
             }
         });
     };
-    of_stats("portcullis_plugin_shadow_dropped_total", "calls in shadow mode that found no room", &|s| &s.dropped);
-    of_stats("portcullis_plugin_load_failures_total", "builds of plugins that could not be loaded", &|s| &s.load_failures);
-    of_stats("portcullis_plugin_circuit_opened_total", "times that a plugin's circuit opened", &|s| &s.circuit_opened);
-    for (name, help, scale) in [
+    of_stats("portcullis_plugin_shadow_dropped_total", "calls in shadow mode that found no room", &|s| {
+        &s.dropped
+    });
+    of_stats("portcullis_plugin_load_failures_total", "builds of plugins that could not be loaded", &|s| {
+        &s.load_failures
+    });
+    of_stats("portcullis_plugin_circuit_opened_total", "times that a plugin's circuit opened", &|s| {
+        &s.circuit_opened
+    });
+    for (name, help, divisor) in [
         ("portcullis_plugin_fuel", "fuel a call", 1.0),
-        ("portcullis_plugin_seconds", "time a call, making and unmaking the instance included", 1e-6),
+        ("portcullis_plugin_seconds", "time a call, making and unmaking the instance included", 1e6),
     ] {
         family(name, "histogram", help, &mut |out| {
             for (plugin, stats) in all.clone() {
-                let read = if scale < 1.0 { stats.microseconds() } else { stats.fuel() };
-                render_histogram(name, plugin, (&read, scale), out);
+                let read = if divisor > 1.0 { stats.microseconds() } else { stats.fuel() };
+                render_histogram(name, plugin, (&read, divisor), out);
             }
         });
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "the text of a histogram is a float")]
-fn render_histogram(name: &str, plugin: &str, (read, scale): (&Buckets, f64), out: &mut String) {
+fn render_histogram(name: &str, plugin: &str, (read, divisor): (&Buckets, f64), out: &mut String) {
     let mut total = 0;
     for bucket in &read.buckets {
-        let bound = bucket.at_most.map_or("+Inf".to_owned(), |bound| (bound as f64 * scale).to_string());
+        let bound = bucket.at_most.map_or("+Inf".to_owned(), |bound| (bound as f64 / divisor).to_string());
         total = bucket.calls;
         writeln!(out, "{name}_bucket{{plugin=\"{plugin}\",le=\"{bound}\"}} {total}").ok();
     }
-    let sum = read.sum as f64 * scale;
-    writeln!(out, "{name}_sum{{plugin=\"{plugin}\"}} {sum}\n{name}_count{{plugin=\"{plugin}\"}} {total}").ok();
+    let sum = read.sum as f64 / divisor;
+    writeln!(out, "{name}_sum{{plugin=\"{plugin}\"}} {sum}\n{name}_count{{plugin=\"{plugin}\"}} {total}")
+        .ok();
 }
 
 #[cfg(test)]

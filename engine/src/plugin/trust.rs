@@ -27,7 +27,9 @@ pub enum TrustError {
     #[error("`plugin.sig` can't be read: {0}")]
     Malformed(String),
     /// The signature is of something else.
-    #[error("the signature by `{0}` is not of this component with this manifest: sign it again, or it was changed")]
+    #[error(
+        "the signature by `{0}` is not of this component with this manifest: sign it again, or it was changed"
+    )]
     Wrong(VerifyingKey),
     /// Nobody signed it.
     #[error(
@@ -54,7 +56,8 @@ impl Trusted {
     /// # Errors
     /// When nobody vouches for them, or a signature is wrong.
     pub fn judge(&self, files: &Files, bundled: Option<&Files>) -> Result<Trust, TrustError> {
-        let same = |bundled: &Files| bundled.component == files.component && bundled.manifest == files.manifest;
+        let same =
+            |bundled: &Files| bundled.component == files.component && bundled.manifest == files.manifest;
         let signature = match &files.signature {
             None if bundled.is_some_and(same) => return Ok(Trust::Bundled),
             None if self.allow_unsigned => return Ok(Trust::Unsigned),
