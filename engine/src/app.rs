@@ -14,6 +14,7 @@ use crate::audit::{AuditError, DecisionLog, LogKeys, Mode, Opened, Options, Sync
 use crate::caller::{Callers, Right};
 use crate::clock::{Clock, SharedClock, Timestamp};
 use crate::config::{Config, LogMode, LogSync};
+use crate::detect::Aftermath;
 use crate::evaluation::Circumstances;
 use crate::metrics::Metrics;
 use crate::plugin::set::ShadowQueue;
@@ -22,6 +23,7 @@ use crate::protect::{Key, KeyError, KeyRing, Purpose, RootKey};
 use crate::random::{RandomError, Rng, new_id, uuid_v7};
 use crate::state::{Settings, State, StateError};
 use crate::store::{Store, StoreError};
+use crate::validate::{ValidateError, Validation};
 
 mod changing;
 mod events;
@@ -69,6 +71,10 @@ pub struct App {
     pub calls_key: Key,
     /// Calls of plugins off the path.
     pub shadow: ShadowQueue,
+    /// What requests must be, by their routes.
+    pub validation: Validation,
+    /// Decisions on their way to detectors.
+    pub aftermath: Aftermath,
     sources: Sources,
     plugins: plugins::Plugins,
     snapshot: ArcSwap<Snapshot>,
@@ -105,6 +111,9 @@ pub enum StartError {
     /// A named key can't be used.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The routes of applications can't be used.
+    #[error(transparent)]
+    Validate(#[from] ValidateError),
     /// The store can't be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -140,6 +149,7 @@ impl App {
         rng: Arc<dyn Rng>,
     ) -> Result<Arc<Self>, StartError> {
         let keys = Arc::new(KeyRing::open(&config.keys, root, Arc::clone(&rng))?);
+        let validation = Validation::load(&config.validate)?;
         let store = open_store(&config, root).await?;
         let own_clock = Arc::clone(&clock);
         let shared_clock = SharedClock::over(clock);
@@ -185,6 +195,8 @@ impl App {
             keys,
             calls_key: root.derive(Purpose::PluginCalls),
             shadow,
+            validation,
+            aftermath: Aftermath::default(),
             sources,
             plugins,
             snapshot: ArcSwap::from_pointee(snapshot),

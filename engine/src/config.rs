@@ -15,6 +15,7 @@ mod environment;
 mod keys;
 mod obligations;
 mod plugins;
+pub mod validate;
 
 use environment::{environment, lay_over};
 pub use keys::{Keys, NamedKey};
@@ -44,6 +45,8 @@ pub struct Config {
     pub keys: Keys,
     /// What follows from decisions.
     pub obligations: Obligations,
+    /// Which routes applications have, and what each takes.
+    pub validate: validate::Validate,
     /// How large a request may be.
     pub limits: Limits,
     /// How decisions are recorded.
@@ -339,7 +342,9 @@ impl Config {
         };
         let shown: Arc<str> =
             path.map_or_else(|| "configuration".into(), |path| path.display().to_string().into());
-        Self::parse(&shown, &text, environment())
+        let mut config = Self::parse(&shown, &text, environment())?;
+        config.validate.folder = path.and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
+        Ok(config)
     }
 
     fn parse(

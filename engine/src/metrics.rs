@@ -7,9 +7,12 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use crate::audit::Stats;
 use crate::decision::Verdict;
+use crate::validate::Shares;
 
 mod latency;
+mod validation;
 use latency::Latency;
+use validation::ValidationMetrics;
 
 /// All metrics of a server.
 pub struct Metrics {
@@ -33,6 +36,8 @@ pub struct Metrics {
     knowledge_age: Gauge,
     clock_offset: Gauge,
     unannounced: Counter,
+    validation: ValidationMetrics,
+    undetected: Counter,
 }
 
 struct LogGauges {
@@ -135,6 +140,12 @@ impl Metrics {
                 "changes that the stream did not take at once",
                 &[],
             ),
+            validation: ValidationMetrics::new(&recorder),
+            undetected: counter(
+                "portcullis_detection_dropped_total",
+                "decisions that no detector was told of, the queue being full",
+                &[],
+            ),
             handle: recorder.handle(),
         }
     }
@@ -208,6 +219,12 @@ impl Metrics {
     /// Answers were turned into denies.
     pub fn log_failed(&self) {
         self.log_failed.increment(1);
+    }
+
+    /// What became of requests that applications reported, and how many decisions no detector was told of.
+    pub fn inspected(&self, shares: &Shares, undetected: u64) {
+        self.validation.set(shares);
+        self.undetected.absolute(undetected);
     }
 
     /// Everything, as text.

@@ -27,6 +27,7 @@ pub mod installed;
 pub mod manifest;
 pub mod modes;
 pub mod output;
+mod pointer;
 pub mod replay;
 pub mod route;
 pub mod runtime;

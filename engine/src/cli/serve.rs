@@ -151,6 +151,7 @@ type Background = tokio::task::JoinHandle<Result<(), crate::audit::AuditError>>;
 fn spawn_background(app: &Arc<App>, mut stopped: tokio::sync::watch::Receiver<bool>) -> Background {
     tokio::spawn(Arc::clone(app).follow_store());
     tokio::spawn(Arc::clone(app).follow_stream());
+    tokio::spawn(Arc::clone(app).follow_decisions());
     let state = app.state.clone();
     tokio::spawn(async move { state.maintain().await });
     if app.config.policies.watch {

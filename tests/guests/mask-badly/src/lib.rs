@@ -1,0 +1,29 @@
+//! Answers with edits that must not be made, as the document's member `do` says.
+
+use portcullis_sdk::prelude::*;
+
+struct MaskBadly;
+
+impl Mask for MaskBadly {
+    type Config = ();
+
+    fn new((): ()) -> Result<Self, Failure> {
+        Ok(Self)
+    }
+
+    fn mask(&self, document: &Document, obligations: &[Obligation]) -> Result<Vec<Edit>, Failure> {
+        let edit = |pointer: &str| Edit::text(pointer, "***");
+        Ok(match document.text("/do").unwrap_or_default().as_str() {
+            "outside" => vec![edit("/nothing/stands/here")],
+            "same" => vec![edit("/secret"), edit("/secret")],
+            "within" => vec![edit("/inner"), edit("/inner/secret")],
+            "nothing" => Vec::new(),
+            "fail" => return Err(Failure::Unavailable),
+            "panic" => panic!("it wants to"),
+            "long" => vec![Edit::text("/secret", "x".repeat(5_000_000))],
+            _ => obligations.iter().map(|obligation| edit(&obligation.pointer)).collect(),
+        })
+    }
+}
+
+portcullis_sdk::export_mask!(MaskBadly);
