@@ -25,6 +25,7 @@ mod cli {
     }
     mod init;
     mod key;
+    mod plugin;
     mod policy;
     mod serve;
 }

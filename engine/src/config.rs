@@ -14,11 +14,13 @@ use serde::Deserialize;
 mod environment;
 mod keys;
 mod obligations;
+mod plugins;
 pub mod validate;
 
 use environment::{environment, lay_over};
 pub use keys::{Keys, NamedKey};
 pub use obligations::Obligations;
+pub use plugins::{BudgetWish, PluginSection, Plugins};
 
 use crate::policy::problem::Problem;
 use crate::policy::settings::from_toml;
@@ -161,20 +163,6 @@ pub struct Policies {
 impl Default for Policies {
     fn default() -> Self {
         Self { folder: "policies".into(), management: None, watch: true }
-    }
-}
-
-/// `[plugins]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Plugins {
-    /// The folder of plugins. This version loads none; a folder that holds some is refused.
-    pub folder: PathBuf,
-}
-
-impl Default for Plugins {
-    fn default() -> Self {
-        Self { folder: "plugins".into() }
     }
 }
 
@@ -407,6 +395,7 @@ impl Config {
             return Err(("limits.nesting", "must be at most 128".into()));
         }
         keys::check(&self.keys)?;
+        plugins::check(&self.plugins, &self.keys)?;
         if let Err(message) = self.state.check() {
             return Err(("state.key_prefix", message));
         }

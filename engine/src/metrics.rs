@@ -23,6 +23,8 @@ pub struct Metrics {
     request_seconds: Latency,
     reloads_ok: Counter,
     reloads_failed: Counter,
+    plugin_reloads_ok: Counter,
+    plugin_reloads_failed: Counter,
     refused: Counter,
     unauthenticated: Counter,
     panics: Counter,
@@ -80,6 +82,7 @@ impl Metrics {
         };
         let decisions = ("portcullis_decisions_total", "decisions, by outcome");
         let reloads = ("portcullis_reloads_total", "loads of changed policy files, by result");
+        let plugin_reloads = ("portcullis_plugin_reloads_total", "loads of changed plugins, by result");
         let log = LogGauges {
             records: counter("portcullis_decision_log_records_total", "records written", &[]),
             bytes: counter("portcullis_decision_log_bytes_total", "bytes written", &[]),
@@ -109,6 +112,8 @@ impl Metrics {
             request_seconds: Latency::default(),
             reloads_ok: counter(reloads.0, reloads.1, &[("result", "ok")]),
             reloads_failed: counter(reloads.0, reloads.1, &[("result", "failed")]),
+            plugin_reloads_ok: counter(plugin_reloads.0, plugin_reloads.1, &[("result", "ok")]),
+            plugin_reloads_failed: counter(plugin_reloads.0, plugin_reloads.1, &[("result", "failed")]),
             refused: counter("portcullis_refused_total", "calls by callers without the right", &[]),
             unauthenticated: counter("portcullis_unauthenticated_total", "calls without a known key", &[]),
             panics: counter("portcullis_panics_total", "requests that ended in a defect of the server", &[]),
@@ -177,6 +182,11 @@ impl Metrics {
     /// Policy files were loaded, or not.
     pub fn reloaded(&self, ok: bool) {
         if ok { self.reloads_ok.increment(1) } else { self.reloads_failed.increment(1) }
+    }
+
+    /// Plugins were loaded again, or one of them not.
+    pub fn plugins_reloaded(&self, ok: bool) {
+        if ok { self.plugin_reloads_ok.increment(1) } else { self.plugin_reloads_failed.increment(1) }
     }
 
     /// What is served now.
