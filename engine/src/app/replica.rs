@@ -263,7 +263,9 @@ impl App {
         if known.sequence < served.revision.sequence && known.sequence != self.replica.sequence() {
             return;
         }
-        self.snapshot.store(Arc::new(serving.loaded.at(known.sequence, known.data)));
+        let plugins = Arc::clone(served.plugins());
+        let snapshot = serving.loaded.at(known.sequence, known.data).with_plugins(plugins);
+        self.snapshot.store(Arc::new(snapshot));
         self.revisions.send_replace(known.sequence);
     }
 }
