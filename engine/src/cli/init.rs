@@ -6,8 +6,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::plugin::inspect::section;
 use super::{Failure, print, system};
 use crate::app::make_folder;
+use crate::plugin::{Manifest, bundled};
 use crate::protect::RootKey;
 
 /// `portcullis init`.
@@ -17,9 +19,11 @@ pub(super) struct InitArgs {
     folder: PathBuf,
 }
 
+const CONFIGURATION: &str = "portcullis.toml";
+
 /// What is written, beside the root key.
 const FILES: [(&str, &str); 7] = [
-    ("portcullis.toml", include_str!("init/portcullis.toml")),
+    (CONFIGURATION, include_str!("init/portcullis.toml")),
     (".gitignore", "/data/\n"),
     ("policies/app/pack.toml", include_str!("init/pack.toml")),
     ("policies/app/app.cedar", include_str!("init/app.cedar")),
@@ -42,7 +46,8 @@ pub(super) fn init(args: &InitArgs) -> Result<ExitCode, Failure> {
     RootKey::create(&data.join("root.key"), &*system().1)?;
     print(&format!("wrote {}", data.join("root.key").display()));
     for (name, text) in FILES {
-        write(&folder.join(name), text)?;
+        let more = if name == CONFIGURATION { bundled_plugins()? } else { String::new() };
+        write(&folder.join(name), &[text, &more].concat())?;
         print(&format!("wrote {}", folder.join(name).display()));
     }
     let shown = folder.display();
@@ -57,6 +62,26 @@ pub(super) fn init(args: &InitArgs) -> Result<ExitCode, Failure> {
         "Keep data/root.key safe and apart from backups of the database: without it, nothing that is sealed opens.",
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// The sections of the plugins that this binary was built with: they are on, and need nothing else. One that uses keys
+/// waits for their names.
+fn bundled_plugins() -> Result<String, Failure> {
+    let mut text = String::new();
+    for name in bundled::names() {
+        let Some(files) = bundled::find(name) else { continue };
+        let manifest = Manifest::parse(&files.shown(name).into(), &files.manifest)
+            .map_err(|problem| problem.to_string())?;
+        let section = section(&manifest);
+        if text.is_empty() {
+            text.push_str("\n# Plugins that the program brings along; see docs/how-to/run-plugins.md.");
+        }
+        text.extend(["\n\n# ", &manifest.description, "\n", &section]);
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    Ok(text)
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {

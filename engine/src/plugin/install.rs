@@ -297,3 +297,6 @@ fn granted(manifest: &Manifest, section: &PluginSection) -> Result<Grant, Instal
     }
     Err(InstallError::NotGranted { name: manifest.name.clone(), new, granted: section.capabilities.clone() })
 }
+
+#[cfg(test)]
+mod tests;
