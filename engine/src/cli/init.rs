@@ -24,9 +24,10 @@ pub(super) struct InitArgs {
 const CONFIGURATION: &str = "portcullis.toml";
 
 /// The sections of the plugins that can be bundled.
-const PLUGINS: [(&str, &str); 3] = [
+const PLUGINS: [(&str, &str); 4] = [
     ("injection-guard", include_str!("init/plugins/injection-guard.toml")),
     ("bot-hint", include_str!("init/plugins/bot-hint.toml")),
+    ("pii-mask", include_str!("init/plugins/pii-mask.toml")),
     ("request-signer", include_str!("init/plugins/request-signer.toml")),
 ];
 
