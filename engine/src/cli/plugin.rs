@@ -88,7 +88,7 @@ impl Built {
     fn setup(&self) -> Setup<'_> {
         let (clock, rng) = system();
         let budget = self.manifest.budget;
-        Setup { component: &self.component, manifest: &self.manifest, budget, clock, rng }
+        Setup { component: &self.component, manifest: &self.manifest, budget, clock, rng, patience: None }
     }
 }
 
