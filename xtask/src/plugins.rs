@@ -13,7 +13,13 @@ use crate::{process, surroundings};
 /// The folders of plugins: each a workspace of its own, so that nothing of it is built for this machine.
 const FOLDERS: &[&str] = &["plugins", "tests/guests"];
 /// What every plugin is built of, besides its own folder.
-const SHARED: &[&str] = &["sdk", "plugins/Cargo.toml", "plugins/Cargo.lock", "tests/guests/Cargo.toml"];
+const SHARED: &[&str] = &[
+    "sdk",
+    "plugins/Cargo.toml",
+    "plugins/Cargo.lock",
+    "tests/guests/Cargo.toml",
+    "tests/guests/Cargo.lock",
+];
 /// Made by a build, so no reason for one.
 const MADE: &[&str] = &["plugin.wasm", "target"];
 
