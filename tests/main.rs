@@ -46,7 +46,9 @@ mod limits;
 mod log_modes;
 mod packs;
 mod plugins {
+    mod guests;
     mod oblige;
+    mod walk;
 }
 mod readme;
 mod refusals;
