@@ -30,6 +30,7 @@ mod events;
 mod plugins;
 mod reload;
 mod replica;
+mod shadow;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -175,6 +176,7 @@ impl App {
         let (plugins, set) = plugins::Plugins::start(&config, root, services, &rng).await?;
         tracing::debug!(folder = %config.data.folder.display(), "opened");
         let sequence = known.sequence;
+        let set = set.with_overrides(&known.modes);
         let snapshot = loaded.at(sequence, known.data).with_plugins(set);
         let status = ReloadStatus::loaded(clock.now());
         Ok(Arc::new(Self {

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use portcullis_tests::files::{replace, write};
 use portcullis_tests::{Cli, Ran, binary, repository};
 
-/// A new plugin, not yet built. Its dependencies are those of the tests' guests: nothing is fetched.
-fn new(parent: &Path, hook: &str) -> PathBuf {
-    let folder = parent.join("my-rule");
-    let _ =
-        Cli::new(["plugin", "new", "my-rule", "--hook", hook]).path("--path", &folder).run().expect_status(0);
+/// A new plugin, not yet built. Its dependencies are those of the tests' guests: nothing is fetched. Each test has a name of
+/// its own for it: to `cargo`, two crates of one name in one target folder are the same.
+fn new(parent: &Path, name: &str, hook: &str) -> PathBuf {
+    let folder = parent.join(name);
+    let _ = Cli::new(["plugin", "new", name, "--hook", hook]).path("--path", &folder).run().expect_status(0);
     std::fs::copy(repository().join("tests/guests/Cargo.lock"), folder.join("Cargo.lock")).unwrap();
     folder
 }
@@ -28,14 +28,17 @@ fn plugin(command: &str, folder: &Path) -> Ran {
 
 #[test]
 fn a_new_plugin_of_every_hook_builds_and_passes_its_cases() {
-    for hook in ["validate", "detect", "mask", "sign"] {
+    let hooks = [("validate", "config"), ("detect", "config"), ("mask", "config"), ("sign", "clock, crypto")];
+    for (hook, used) in hooks {
         let parent = tempfile::tempdir().unwrap();
-        let folder = new(parent.path(), hook);
+        let folder = new(parent.path(), &format!("new-{hook}"), hook);
         let _ = build(&folder).expect_status(0);
         let ran = plugin("test", &folder).expect_status(0);
         assert!(ran.stdout.contains("2 passed, 0 failed"), "{hook}: {}", ran.output());
         let ran = plugin("inspect", &folder).expect_status(0);
-        assert!(ran.stdout.contains("[plugins.my-rule]"), "{hook}: {}", ran.output());
+        assert!(ran.stdout.contains(&format!("[plugins.new-{hook}]")), "{hook}: {}", ran.output());
+        let imports = ran.stdout.lines().find_map(|line| line.strip_prefix("uses")).map(str::trim);
+        assert_eq!(imports, Some(used), "{hook}: a component imports what its code calls");
         assert!(!ran.stdout.contains("wasi"), "{hook}: {}", ran.output());
         let component = std::fs::read(folder.join("plugin.wasm")).unwrap();
         for machine in [parent.path().to_str().unwrap(), "/.cargo/", "/registry/src/"] {
@@ -48,7 +51,7 @@ fn a_new_plugin_of_every_hook_builds_and_passes_its_cases() {
 #[test]
 fn a_changed_rule_changes_what_the_component_answers() {
     let parent = tempfile::tempdir().unwrap();
-    let folder = new(parent.path(), "validate");
+    let folder = new(parent.path(), "changed-rule", "validate");
     let _ = build(&folder).expect_status(0);
     let source = folder.join("src/lib.rs");
     let text = std::fs::read_to_string(&source).unwrap();
@@ -74,7 +77,7 @@ fn a_changed_rule_changes_what_the_component_answers() {
 #[test]
 fn a_plugin_that_does_not_compile_leaves_no_component() {
     let parent = tempfile::tempdir().unwrap();
-    let folder = new(parent.path(), "mask");
+    let folder = new(parent.path(), "broken-rule", "mask");
     write(&folder.join("src/lib.rs"), "fn broken(");
     let ran = build(&folder).expect_status(1);
     assert!(ran.stderr.contains("`cargo build` failed"), "{}", ran.output());
@@ -88,10 +91,10 @@ fn a_plugin_that_does_not_compile_leaves_no_component() {
 #[test]
 fn what_is_not_there_is_named_with_what_to_do() {
     let parent = tempfile::tempdir().unwrap();
-    let folder = new(parent.path(), "sign");
+    let folder = new(parent.path(), "not-built", "sign");
     let ran = plugin("test", &folder).expect_status(1);
     assert!(ran.stderr.contains("portcullis plugin build"), "{}", ran.output());
-    let ran = Cli::new(["plugin", "new", "my-rule", "--hook", "sign"])
+    let ran = Cli::new(["plugin", "new", "not-built", "--hook", "sign"])
         .path("--path", &folder)
         .run()
         .expect_status(1);
@@ -105,7 +108,7 @@ fn what_is_not_there_is_named_with_what_to_do() {
 #[test]
 fn a_plugin_without_cases_has_not_passed() {
     let parent = tempfile::tempdir().unwrap();
-    let folder = new(parent.path(), "detect");
+    let folder = new(parent.path(), "without-cases", "detect");
     let _ = build(&folder).expect_status(0);
     std::fs::remove_dir_all(folder.join("cases")).unwrap();
     let ran = plugin("test", &folder).expect_status(1);

@@ -100,6 +100,11 @@ impl Installed {
         self.build.trust
     }
 
+    /// Whether it came with this binary, and not from the folder.
+    pub fn is_embedded(&self) -> bool {
+        self.build.folder.is_none()
+    }
+
     /// When this build was loaded.
     pub fn loaded_at(&self) -> Timestamp {
         self.build.loaded_at

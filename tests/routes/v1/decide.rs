@@ -4,6 +4,7 @@
 mod batch;
 mod http;
 mod obligations;
+mod plugins;
 mod refused;
 mod values;
 
