@@ -46,9 +46,11 @@ mod limits;
 mod log_modes;
 mod packs;
 mod plugins {
+    mod guests;
     mod life;
     mod oblige;
     pub(crate) mod placed;
+    mod walk;
 }
 mod readme;
 mod refusals;
