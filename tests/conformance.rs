@@ -4,6 +4,7 @@
 
 mod authzen;
 mod cedar;
+mod json_schema;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use std::sync::Once;
 
 use serde_json::Value;
 
-const SUITES: usize = 4;
+const SUITES: usize = 6;
 
 /// The data's folder; says once a run that the suites are skipped when there is none.
 fn data() -> Option<PathBuf> {

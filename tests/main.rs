@@ -25,6 +25,7 @@ mod cli {
     }
     mod init;
     mod key;
+    mod plugin;
     mod policy;
     mod serve;
 }
@@ -44,6 +45,9 @@ mod import {
 mod limits;
 mod log_modes;
 mod packs;
+mod plugins {
+    mod oblige;
+}
 mod readme;
 mod refusals;
 mod reload;
@@ -60,7 +64,7 @@ mod routes {
     mod metrics;
     mod openapi;
     mod readyz;
-    mod v1 {
+    pub(crate) mod v1 {
         mod claims;
         mod decide;
         mod decisions;
@@ -68,7 +72,7 @@ mod routes {
         mod entities;
         mod groups;
         mod keys;
-        mod mask;
+        pub(crate) mod mask;
         mod policies {
             mod simulate;
         }

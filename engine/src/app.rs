@@ -14,6 +14,7 @@ use crate::audit::{AuditError, DecisionLog, LogKeys, Mode, Opened, Options, Sync
 use crate::caller::{Callers, Right};
 use crate::clock::{Clock, SharedClock, Timestamp};
 use crate::config::{Config, LogMode, LogSync};
+use crate::detect::Aftermath;
 use crate::evaluation::Circumstances;
 use crate::metrics::Metrics;
 use crate::plugin::set::ShadowQueue;
@@ -22,16 +23,20 @@ use crate::protect::{Key, KeyError, KeyRing, Purpose, RootKey};
 use crate::random::{RandomError, Rng, new_id, uuid_v7};
 use crate::state::{Settings, State, StateError};
 use crate::store::{Store, StoreError};
+use crate::validate::{ValidateError, Validation};
 
 mod changing;
 mod events;
+mod plugins;
 mod reload;
 mod replica;
+mod shadow;
 mod stream;
 #[cfg(test)]
 mod tests;
 
 pub use changing::{Actor, ChangeError, Changing, Done};
+pub use plugins::PluginStatus;
 pub use reload::ReloadStatus;
 use replica::Replica;
 
@@ -66,7 +71,12 @@ pub struct App {
     pub calls_key: Key,
     /// Calls of plugins off the path.
     pub shadow: ShadowQueue,
+    /// What requests must be, by their routes.
+    pub validation: Validation,
+    /// Decisions on their way to detectors.
+    pub aftermath: Aftermath,
     sources: Sources,
+    plugins: plugins::Plugins,
     snapshot: ArcSwap<Snapshot>,
     serving: Mutex<Serving>,
     base_url: OnceLock<String>,
@@ -101,6 +111,9 @@ pub enum StartError {
     /// A named key can't be used.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The routes of applications can't be used.
+    #[error(transparent)]
+    Validate(#[from] ValidateError),
     /// The store can't be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -113,6 +126,12 @@ pub enum StartError {
     /// The policies can't be loaded, and there is no last good state yet.
     #[error("the policies do not load, and nothing was served before:\n{0}")]
     Policies(#[from] LoadError),
+    /// Plugins can't be loaded: one that was configured must not be silently absent.
+    #[error("plugins can't be loaded:\n{}", .0.join("\n"))]
+    Plugins(Vec<String>),
+    /// There is no sandbox for plugins.
+    #[error(transparent)]
+    Sandbox(#[from] crate::plugin::runtime::RuntimeError),
     /// There is no randomness.
     #[error(transparent)]
     Random(#[from] RandomError),
@@ -129,8 +148,8 @@ impl App {
         clock: Arc<dyn Clock>,
         rng: Arc<dyn Rng>,
     ) -> Result<Arc<Self>, StartError> {
-        let folder = config.data.folder.clone();
         let keys = Arc::new(KeyRing::open(&config.keys, root, Arc::clone(&rng))?);
+        let validation = Validation::load(&config.validate)?;
         let store = open_store(&config, root).await?;
         let own_clock = Arc::clone(&clock);
         let shared_clock = SharedClock::over(clock);
@@ -151,10 +170,14 @@ impl App {
         let sources = Sources { folder: config.policies.folder.clone(), management };
         let loaded = sources.load()?;
         let metrics = Metrics::new();
+        let shadow = ShadowQueue::new(config.plugins.shadow_queue);
         reload::announce(&loaded, &metrics);
-        tracing::debug!(folder = %folder.display(), "opened");
+        let services = (&clock, &state, &keys);
+        let (plugins, set) = plugins::Plugins::start(&config, root, services, &rng).await?;
+        tracing::debug!(folder = %config.data.folder.display(), "opened");
         let sequence = known.sequence;
-        let snapshot = loaded.at(sequence, known.data);
+        let set = set.with_overrides(&known.modes);
+        let snapshot = loaded.at(sequence, known.data).with_plugins(set);
         let status = ReloadStatus::loaded(clock.now());
         Ok(Arc::new(Self {
             config,
@@ -171,8 +194,11 @@ impl App {
             cursor_key: root.derive(Purpose::Cursors),
             keys,
             calls_key: root.derive(Purpose::PluginCalls),
-            shadow: ShadowQueue,
+            shadow,
+            validation,
+            aftermath: Aftermath::default(),
             sources,
+            plugins,
             snapshot: ArcSwap::from_pointee(snapshot),
             serving: Mutex::new(Serving { loaded, status }),
             base_url: OnceLock::new(),

@@ -14,10 +14,13 @@ use serde::Deserialize;
 mod environment;
 mod keys;
 mod obligations;
+mod plugins;
+pub mod validate;
 
 use environment::{environment, lay_over};
 pub use keys::{Keys, NamedKey};
 pub use obligations::Obligations;
+pub use plugins::{BudgetWish, PluginSection, Plugins};
 
 use crate::policy::problem::Problem;
 use crate::policy::settings::from_toml;
@@ -42,6 +45,8 @@ pub struct Config {
     pub keys: Keys,
     /// What follows from decisions.
     pub obligations: Obligations,
+    /// Which routes applications have, and what each takes.
+    pub validate: validate::Validate,
     /// How large a request may be.
     pub limits: Limits,
     /// How decisions are recorded.
@@ -158,20 +163,6 @@ pub struct Policies {
 impl Default for Policies {
     fn default() -> Self {
         Self { folder: "policies".into(), management: None, watch: true }
-    }
-}
-
-/// `[plugins]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Plugins {
-    /// The folder of plugins. This version loads none; a folder that holds some is refused.
-    pub folder: PathBuf,
-}
-
-impl Default for Plugins {
-    fn default() -> Self {
-        Self { folder: "plugins".into() }
     }
 }
 
@@ -351,7 +342,9 @@ impl Config {
         };
         let shown: Arc<str> =
             path.map_or_else(|| "configuration".into(), |path| path.display().to_string().into());
-        Self::parse(&shown, &text, environment())
+        let mut config = Self::parse(&shown, &text, environment())?;
+        config.validate.folder = path.and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
+        Ok(config)
     }
 
     fn parse(
@@ -402,6 +395,7 @@ impl Config {
             return Err(("limits.nesting", "must be at most 128".into()));
         }
         keys::check(&self.keys)?;
+        plugins::check(&self.plugins, &self.keys)?;
         if let Err(message) = self.state.check() {
             return Err(("state.key_prefix", message));
         }

@@ -5,10 +5,10 @@
 //! ```
 //!
 //! `caller` is done by the HTTP layer, which hands a known [`Caller`] in. In this version a subject is asserted
-//! by the application, so `credential` is the check that it may do so. Rate limits, validation and detection
-//! take their places between, each adding to `context.verified`; a stage that did not run leaves its part
-//! absent. Promises: every early exit passes `record`; stages after `decide` can only
-//! restrict; no decision is the answer deny.
+//! by the application, so `credential` is the check that it may do so. Rate limits take their places between.
+//! `validate` and `detect` look at the application's own request, when it reports one, and add to `context.verified`;
+//! a stage that did not run leaves its part absent. Promises: every early exit passes `record`, and feeds detection;
+//! stages after `decide` can only restrict; no decision is the answer deny.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::value::RawValue;
+use cedar_policy_core::ast::Value;
 use smol_str::SmolStr;
 
 use crate::app::App;
@@ -27,11 +27,18 @@ use crate::decision::obligation::Obligation;
 use crate::decision::{self, Combined, Findings, Reason, Verdict};
 use crate::entity::Status;
 use crate::policy::{Pack, Snapshot};
-use crate::question::{Asked, Assertions, QuestionError};
-use crate::record::{Record, STAGES, Severity, Stage, Via};
+use crate::question::{Asked, Assertions, Party, QuestionError};
+use crate::record::{Found, Record, STAGES, Severity, Stage, Via};
 
 mod explain;
+mod inspect;
+mod inspection;
+mod lookup;
+mod reported;
 pub use explain::{Explanation, PolicyText};
+pub(crate) use inspection::Gathered;
+pub use inspection::{HOST, Inspection, Noticed, PluginCall, Risk};
+pub use reported::Reported;
 
 /// Who asks, and how: what all items of a request share.
 #[derive(Debug)]
@@ -49,7 +56,7 @@ pub struct Circumstances<'a> {
     /// The obligation kinds that it will carry out.
     pub understands: &'a [Cow<'a, str>],
     /// The application's own request, as it reports it.
-    pub http: Option<&'a RawValue>,
+    pub http: Option<&'a Reported>,
     /// Whether it wants an explanation.
     pub explain: bool,
     /// How long it took to find out who it is.
@@ -85,6 +92,8 @@ pub struct Answer {
     pub reasons: Vec<SmolStr>,
     /// What the caller must do.
     pub obligations: Vec<Obligation>,
+    /// What was found of the application's own request: the same for all items of a batch.
+    pub inspection: Option<Arc<Inspection>>,
     /// More about why, when asked for.
     pub explanation: Option<Explanation>,
 }
@@ -112,14 +121,13 @@ thread_local! {
 pub async fn evaluate(app: &App, by: &Circumstances<'_>, asked: Asked<'_>) -> Result<Answer, AskError> {
     let assertions = Assertions::parse(&asked)?;
     let snapshot = app.snapshot();
-    let now = app.clock.now();
-    let pack = choose_pack(&snapshot, by, now);
-    vouch(app, &snapshot, by, pack, now).await?;
+    let mut walk = Walk::begin(app, by, &snapshot).await?;
+    walk.inspect(Some(&asked.subject)).await;
     let mut batch = take_batch();
-    let evaluation = Evaluation::begin(app, by, &snapshot, pack);
-    let mut answer = evaluation.finish(&asked, assertions, &mut batch);
+    let mut answer = Evaluation::begin(&walk, 0).finish(&asked, assertions, &mut batch);
     record(app, batch, std::slice::from_mut(&mut answer)).await;
     app.metrics.decided(answer.verdict);
+    walk.feed(Some(&asked), &answer);
     Ok(answer)
 }
 
@@ -134,16 +142,15 @@ pub async fn evaluate_batch(
     semantic: Semantic,
 ) -> Result<Vec<Answer>, AskError> {
     let snapshot = app.snapshot();
-    let now = app.clock.now();
-    let pack = choose_pack(&snapshot, by, now);
-    vouch(app, &snapshot, by, pack, now).await?;
+    let mut walk = Walk::begin(app, by, &snapshot).await?;
+    walk.inspect(items.iter().flatten().next().map(|asked| &asked.subject)).await;
     let mut batch = take_batch();
     let mut answers = Vec::with_capacity(items.len());
     for (place, item) in items.iter().enumerate() {
         if place % 64 == 63 {
             tokio::task::yield_now().await;
         }
-        let evaluation = Evaluation::begin(app, by, &snapshot, pack);
+        let evaluation = Evaluation::begin(&walk, place);
         let answer = match item.as_ref().map(|asked| (asked, Assertions::parse(asked))) {
             Ok((asked, Ok(assertions))) => evaluation.finish(asked, assertions, &mut batch),
             _ => evaluation.refuse_item(&mut batch),
@@ -159,10 +166,25 @@ pub async fn evaluate_batch(
         }
     }
     record(app, batch, &mut answers).await;
-    for answer in &answers {
+    for (answer, item) in answers.iter().zip(items) {
         app.metrics.decided(answer.verdict);
+        walk.feed(item.as_ref().ok(), answer);
     }
     Ok(answers)
+}
+
+/// What all items of a request share.
+struct Walk<'a> {
+    app: &'a App,
+    by: &'a Circumstances<'a>,
+    snapshot: &'a Arc<Snapshot>,
+    pack: Option<&'a Arc<Pack>>,
+    now: Timestamp,
+    /// Of the first item's decision.
+    first_id: String,
+    inspection: Option<Arc<Inspection>>,
+    /// `context.verified`, when a stage has something to say there.
+    verified: Option<Value>,
 }
 
 /// The pack that judges: the one that is named, among those that the caller is bound to; else its
@@ -195,43 +217,75 @@ async fn vouch(
     Err(AskError::MayNotAssert(pack.name().to_owned()))
 }
 
+impl<'a> Walk<'a> {
+    /// Which pack judges, and stage `credential`.
+    async fn begin(
+        app: &'a App,
+        by: &'a Circumstances<'a>,
+        snapshot: &'a Arc<Snapshot>,
+    ) -> Result<Self, AskError> {
+        let now = app.clock.now();
+        let pack = choose_pack(snapshot, by, now);
+        vouch(app, snapshot, by, pack, now).await?;
+        let first_id = app.new_id("dec_", now);
+        Ok(Self { app, by, snapshot, pack, now, first_id, inspection: None, verified: None })
+    }
+
+    /// Stages `validate` and `detect`.
+    async fn inspect(&mut self, subject: Option<&Party<'_>>) {
+        if self.by.http.is_none() {
+            return;
+        }
+        let found = inspect::inspect(self, &self.first_id, subject).await;
+        let (inspection, verified) = found.unzip();
+        self.inspection = inspection.map(Arc::new);
+        self.verified = verified;
+    }
+
+    /// What was answered is an event, for detectors that want to hear of it.
+    fn feed(&self, asked: Option<&Asked<'_>>, answer: &Answer) {
+        if self.app.aftermath.is_wanted(self.snapshot) {
+            self.app.aftermath.feed(self.snapshot, self.by, self.pack, (asked, answer), self.now);
+        }
+    }
+}
+
+/// The places of stages that are timed here.
+const DECIDE: usize = 3;
+const OBLIGE: usize = 4;
+
 /// One question on its way.
 struct Evaluation<'a> {
-    app: &'a App,
-    by: &'a Circumstances<'a>,
-    snapshot: &'a Snapshot,
-    pack: Option<&'a Arc<Pack>>,
+    walk: &'a Walk<'a>,
+    /// Which item it is.
+    place: usize,
     id: String,
     time: Timestamp,
     mark: Duration,
-    stages: [Stage<'static>; 3],
+    stages: [Stage<'static>; 5],
 }
 
 impl<'a> Evaluation<'a> {
-    fn begin(
-        app: &'a App,
-        by: &'a Circumstances<'a>,
-        snapshot: &'a Snapshot,
-        pack: Option<&'a Arc<Pack>>,
-    ) -> Self {
-        let time = app.clock.now();
-        let nanos = |took: Duration| u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        let mut stages = STAGES.map(|name| Stage { name, duration_ns: 0 });
-        stages[0].duration_ns = nanos(by.caller_took);
-        Self {
-            app,
-            by,
-            snapshot,
-            pack,
-            id: app.new_id("dec_", time),
-            time,
-            mark: app.clock.monotonic(),
-            stages,
+    fn begin(walk: &'a Walk<'a>, place: usize) -> Self {
+        let app = walk.app;
+        let is_first = place == 0;
+        let time = if is_first { walk.now } else { app.clock.now() };
+        let id = if is_first { walk.first_id.clone() } else { app.new_id("dec_", time) };
+        let took = walk.inspection.as_ref().filter(|_| is_first).map_or([None; 2], |found| found.took_ns);
+        let times = [Some(nanos(walk.by.caller_took)), took[0], took[1], Some(0), Some(0)];
+        let mut stages = STAGES.map(|name| Stage { name, duration_ns: None });
+        for (stage, duration_ns) in stages.iter_mut().zip(times) {
+            stage.duration_ns = duration_ns;
         }
+        Self { walk, place, id, time, mark: app.clock.monotonic(), stages }
     }
 
     fn finish(mut self, asked: &Asked<'_>, assertions: Assertions, batch: &mut Batch) -> Answer {
-        let (findings, combined) = self.judge(asked, assertions);
+        let denied = self.walk.inspection.as_ref().and_then(|found| found.denied.clone());
+        let (findings, combined) = match denied {
+            Some(reason) => (Findings::default(), Combined::deny(vec![reason])),
+            None => self.judge(asked, assertions),
+        };
         self.answer(Some(asked), &findings, combined, batch)
     }
 
@@ -240,11 +294,15 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Stages `decide`, what each policy says, and `oblige`, what follows from it for this caller.
-    fn judge(&mut self, asked: &Asked<'_>, assertions: Assertions) -> (Findings, Combined) {
-        let Some(pack) = self.pack else {
+    fn judge(&mut self, asked: &Asked<'_>, mut assertions: Assertions) -> (Findings, Combined) {
+        let Walk { by, snapshot, pack, ref verified, .. } = *self.walk;
+        let Some(pack) = pack else {
             return (Findings::default(), Combined::deny(vec![Reason::NoPack]));
         };
-        let facts = pack.facts(&self.snapshot.data, &self.by.caller.tenant, self.time);
+        if let Some(verified) = verified {
+            assertions.verify(verified.clone());
+        }
+        let facts = pack.facts(&snapshot.data, &by.caller.tenant, self.time);
         let Some(question) = assertions.question(asked, pack, facts) else {
             return (Findings::default(), Combined::deny(vec![Reason::TypeUnrepresentable]));
         };
@@ -252,19 +310,19 @@ impl<'a> Evaluation<'a> {
             return (Findings::default(), Combined::deny(vec![reason]));
         }
         let findings = decision::evaluate(&pack.rules, &facts.about(&question.resource), &question);
-        self.lap(1);
-        let understands = |kind: &str| self.by.understands.iter().any(|understood| understood == kind);
+        self.lap(DECIDE);
+        let understands = |kind: &str| by.understands.iter().any(|understood| understood == kind);
         let on_error = pack.settings.on_policy_error;
         let mut combined = decision::combine(&pack.rules, &findings, on_error, &understands);
         combined.reasons.extend(question.left_out_pointers().into_iter().map(Reason::ValueLeftOut));
-        self.lap(2);
+        self.lap(OBLIGE);
         (findings, combined)
     }
 
     fn lap(&mut self, stage: usize) {
-        let now = self.app.clock.monotonic();
+        let now = self.walk.app.clock.monotonic();
         if let Some(stage) = self.stages.get_mut(stage) {
-            stage.duration_ns = u64::try_from(now.saturating_sub(self.mark).as_nanos()).unwrap_or(u64::MAX);
+            stage.duration_ns = Some(nanos(now.saturating_sub(self.mark)));
         }
         self.mark = now;
     }
@@ -286,52 +344,65 @@ impl<'a> Evaluation<'a> {
             }
             reasons.push(text);
         }
-        let errors = self.pack.map(|pack| explain::failures(pack, findings)).unwrap_or_default();
-        let explanation = self.by.explain.then(|| Explanation::of(self.pack, &policies, &errors));
+        let Walk { app, by, snapshot, pack, ref inspection, ref first_id, .. } = *self.walk;
+        let errors = pack.map(|pack| explain::failures(pack, findings)).unwrap_or_default();
+        let explanation = by.explain.then(|| Explanation::of(pack, &policies, &errors));
         let mut answer = Answer {
             verdict: combined.verdict,
             decision_id: self.id,
-            revision: Arc::clone(&self.snapshot.revision_text),
+            revision: Arc::clone(&snapshot.revision_text),
             reasons,
             obligations: combined.obligations,
+            inspection: inspection.clone(),
             explanation,
         };
+        let found = inspection
+            .as_deref()
+            .map(|found| if self.place == 0 { Found::Here(found) } else { Found::With(first_id) });
         let record = Record {
             id: &answer.decision_id,
             time: self.time,
             severity: Severity::Informational,
-            caller: Some(self.by.caller),
-            tenant: &self.by.caller.tenant,
-            via: self.by.via,
-            request_id: self.by.request_id,
-            peer: self.by.peer,
-            pack: self.pack.map(|pack| pack.name()),
+            caller: Some(by.caller),
+            tenant: &by.caller.tenant,
+            via: by.via,
+            request_id: by.request_id,
+            peer: by.peer,
+            pack: pack.map(|pack| pack.name()),
             revision: &answer.revision,
             allowed: answer.verdict == Verdict::Allow,
             reasons: &answer.reasons,
             policies: &policies,
             obligations: &answer.obligations,
-            understands: self.by.understands,
+            understands: by.understands,
             asked,
-            http: self.by.http,
+            http: by.http.map(|http| http.recorded.as_str()),
             errors: &errors,
             stages: &self.stages,
-            plugin_calls: None,
+            plugin_calls: inspection
+                .as_ref()
+                .filter(|_| self.place == 0)
+                .and_then(|found| found.kept.as_deref()),
+            found,
         };
         let pushed = batch.push(&answer.decision_id, Kind::Decision, self.time, |out| record.write(out));
         if let Err(error) = pushed {
-            self.app.metrics.log_failed();
+            app.metrics.log_failed();
             tracing::error!(%error, decision_id = answer.decision_id, "the decision could not be recorded");
             answer.unrecorded();
         }
         tracing::debug!(
             decision_id = answer.decision_id,
-            request_id = self.by.request_id,
+            request_id = by.request_id,
             verdict = ?answer.verdict,
             "decided"
         );
         answer
     }
+}
+
+fn nanos(took: Duration) -> u64 {
+    u64::try_from(took.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Why a principal may not do anything, whatever policies say.
@@ -349,6 +420,7 @@ impl Answer {
         self.verdict = Verdict::Deny;
         self.reasons = vec![Reason::LogUnavailable.text()];
         self.obligations = Vec::new();
+        self.inspection = None;
         self.explanation = None;
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 
 use crate::app::App;
 
@@ -37,6 +37,7 @@ mod metadata;
 mod metrics;
 mod openapi;
 mod parties;
+mod plugins;
 mod posted;
 mod principals;
 mod roles;
@@ -58,6 +59,12 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/v1/policies/simulate", post(simulate::simulate_policies))
         .route("/v1/claims", post(claims::claim_key))
         .route("/v1/keys", get(keys::list_keys))
+        .route("/v1/plugins", get(plugins::list_plugins))
+        .route("/v1/plugins/{name}", get(plugins::read_plugin))
+        .route(
+            "/v1/plugins/{name}/mode",
+            put(plugins::mode::put_plugin_mode).delete(plugins::mode::delete_plugin_mode),
+        )
         .route("/v1/mask", post(mask::mask_document))
         .route("/v1/sign", post(sign::sign_message))
         .route("/v1/decisions", get(decisions::list_decisions))

@@ -7,9 +7,12 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use crate::audit::Stats;
 use crate::decision::Verdict;
+use crate::validate::Shares;
 
 mod latency;
+mod validation;
 use latency::Latency;
+use validation::ValidationMetrics;
 
 /// All metrics of a server.
 pub struct Metrics {
@@ -20,6 +23,8 @@ pub struct Metrics {
     request_seconds: Latency,
     reloads_ok: Counter,
     reloads_failed: Counter,
+    plugin_reloads_ok: Counter,
+    plugin_reloads_failed: Counter,
     refused: Counter,
     unauthenticated: Counter,
     panics: Counter,
@@ -31,6 +36,8 @@ pub struct Metrics {
     knowledge_age: Gauge,
     clock_offset: Gauge,
     unannounced: Counter,
+    validation: ValidationMetrics,
+    undetected: Counter,
 }
 
 struct LogGauges {
@@ -75,6 +82,7 @@ impl Metrics {
         };
         let decisions = ("portcullis_decisions_total", "decisions, by outcome");
         let reloads = ("portcullis_reloads_total", "loads of changed policy files, by result");
+        let plugin_reloads = ("portcullis_plugin_reloads_total", "loads of changed plugins, by result");
         let log = LogGauges {
             records: counter("portcullis_decision_log_records_total", "records written", &[]),
             bytes: counter("portcullis_decision_log_bytes_total", "bytes written", &[]),
@@ -104,6 +112,8 @@ impl Metrics {
             request_seconds: Latency::default(),
             reloads_ok: counter(reloads.0, reloads.1, &[("result", "ok")]),
             reloads_failed: counter(reloads.0, reloads.1, &[("result", "failed")]),
+            plugin_reloads_ok: counter(plugin_reloads.0, plugin_reloads.1, &[("result", "ok")]),
+            plugin_reloads_failed: counter(plugin_reloads.0, plugin_reloads.1, &[("result", "failed")]),
             refused: counter("portcullis_refused_total", "calls by callers without the right", &[]),
             unauthenticated: counter("portcullis_unauthenticated_total", "calls without a known key", &[]),
             panics: counter("portcullis_panics_total", "requests that ended in a defect of the server", &[]),
@@ -128,6 +138,12 @@ impl Metrics {
             unannounced: counter(
                 "portcullis_unannounced_total",
                 "changes that the stream did not take at once",
+                &[],
+            ),
+            validation: ValidationMetrics::new(&recorder),
+            undetected: counter(
+                "portcullis_detection_dropped_total",
+                "decisions that no detector was told of, the queue being full",
                 &[],
             ),
             handle: recorder.handle(),
@@ -168,6 +184,11 @@ impl Metrics {
         if ok { self.reloads_ok.increment(1) } else { self.reloads_failed.increment(1) }
     }
 
+    /// Plugins were loaded again, or one of them not.
+    pub fn plugins_reloaded(&self, ok: bool) {
+        if ok { self.plugin_reloads_ok.increment(1) } else { self.plugin_reloads_failed.increment(1) }
+    }
+
     /// What is served now.
     pub fn serving(&self, packs: usize, policies: usize) {
         // Counts of files: far below what a float holds exactly.
@@ -198,6 +219,12 @@ impl Metrics {
     /// Answers were turned into denies.
     pub fn log_failed(&self) {
         self.log_failed.increment(1);
+    }
+
+    /// What became of requests that applications reported, and how many decisions no detector was told of.
+    pub fn inspected(&self, shares: &Shares, undetected: u64) {
+        self.validation.set(shares);
+        self.undetected.absolute(undetected);
     }
 
     /// Everything, as text.

@@ -22,7 +22,7 @@ pub mod watch;
 pub use pack::Pack;
 
 use crate::entity::Data;
-use crate::plugin::set::{self, Set};
+use crate::plugin::set::Set;
 
 use files::{PackFiles, UnreadableFile};
 use problem::Problem;
@@ -56,6 +56,9 @@ pub struct Snapshot {
     pub data: Arc<Data>,
     packs: Arc<BTreeMap<String, Arc<Pack>>>,
     management: Arc<Pack>,
+    plugins: Arc<Set>,
+    /// The hash of the packs' files alone.
+    files_hash: u64,
 }
 
 /// Why files did not become a snapshot.
@@ -173,6 +176,15 @@ fn hash<'f>(all: impl Iterator<Item = &'f PackFiles>) -> u64 {
     u64::from_be_bytes(first)
 }
 
+/// One hash of two.
+fn mixed(files: u64, plugins: u64) -> u64 {
+    let mut first = [0; 8];
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&files.to_be_bytes()).update(&plugins.to_be_bytes());
+    hasher.finalize_xof().fill(&mut first);
+    u64::from_be_bytes(first)
+}
+
 impl Loaded {
     /// The snapshot of these packs and the store's data at one sequence number.
     pub fn at(&self, sequence: u64, data: Arc<Data>) -> Snapshot {
@@ -183,6 +195,8 @@ impl Loaded {
             data,
             packs: Arc::clone(&self.packs),
             management: Arc::clone(&self.management),
+            plugins: Arc::default(),
+            files_hash: self.hash,
         }
     }
 
@@ -200,7 +214,18 @@ impl Loaded {
 impl Snapshot {
     /// The plugins that are loaded.
     pub fn plugins(&self) -> &Arc<Set> {
-        &set::NONE
+        &self.plugins
+    }
+
+    /// The same with these plugins, which are a part of its revision.
+    #[must_use]
+    pub fn with_plugins(mut self, plugins: Arc<Set>) -> Self {
+        self.revision.hash = match plugins.hash() {
+            0 => self.files_hash,
+            plugins => mixed(self.files_hash, plugins),
+        };
+        self.revision_text = self.revision.to_string().into();
+        Self { plugins, ..self }
     }
 
     /// The pack with this name. The management pack has none that a request could give.

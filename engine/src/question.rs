@@ -131,6 +131,11 @@ impl Assertions {
         })
     }
 
+    /// What Portcullis itself has found out: a record.
+    pub fn verify(&mut self, verified: Value) {
+        self.context.record.insert(VERIFIED.into(), verified);
+    }
+
     /// The question for one pack, over entities as `facts` have them; none when Cedar can't say a type's name.
     pub fn question(self, asked: &Asked<'_>, pack: &Pack, facts: Facts<'_>) -> Option<Question> {
         let principal = pack.uid(&asked.subject.type_name, &asked.subject.id)?;

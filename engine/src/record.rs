@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use crate::caller::Caller;
 use crate::clock::Timestamp;
 use crate::decision::obligation::Obligation;
+use crate::evaluation::Inspection;
 use crate::question::Asked;
 
 /// The version of what is under `unmapped`.
@@ -21,7 +22,7 @@ const ERRORS_SHOWN: usize = 8;
 const ERROR_CHARACTERS: usize = 400;
 
 /// The stages that records tell of, in order.
-pub const STAGES: [&str; 3] = ["caller", "decide", "oblige"];
+pub const STAGES: [&str; 5] = ["caller", "validate", "detect", "decide", "oblige"];
 
 /// How a decision was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,8 +68,17 @@ impl Severity {
 pub struct Stage<'a> {
     /// Its name.
     pub name: &'a str,
-    /// How long it took, in nanoseconds.
-    pub duration_ns: u64,
+    /// How long it took, in nanoseconds; none when it did not run.
+    pub duration_ns: Option<u64>,
+}
+
+/// What was found of the application's own request.
+#[derive(Clone, Copy, Debug)]
+pub enum Found<'a> {
+    /// This.
+    Here(&'a Inspection),
+    /// What stands in the record of the batch's first item, which has this id.
+    With(&'a str),
 }
 
 /// Everything that a record says.
@@ -106,8 +116,10 @@ pub struct Record<'a> {
     pub understands: &'a [std::borrow::Cow<'a, str>],
     /// What was asked; nothing when an item was none.
     pub asked: Option<&'a Asked<'a>>,
-    /// The application's own request.
-    pub http: Option<&'a RawValue>,
+    /// The application's own request, as far as it is recorded: a JSON object.
+    pub http: Option<&'a str>,
+    /// What was found of it.
+    pub found: Option<Found<'a>>,
     /// Policies that failed: id and message.
     pub errors: &'a [(smol_str::SmolStr, String)],
     /// The stages so far.
@@ -144,6 +156,7 @@ impl<'a> Record<'a> {
             understands: &[],
             asked: None,
             http: None,
+            found: None,
             errors: &[],
             stages: &[],
             plugin_calls: None,
@@ -257,7 +270,13 @@ impl Record<'_> {
             raw(out, "resource_properties", asked.resource.properties);
             raw(out, "context", asked.context);
         }
-        raw(out, "http", self.http);
+        if let Some(http) = self.http {
+            out.extend_from_slice(br#","http":"#);
+            out.extend_from_slice(http.as_bytes());
+        }
+        if let Some(found) = self.found {
+            write_found(out, found)?;
+        }
         if !self.errors.is_empty() {
             let shown = self.errors.iter().take(ERRORS_SHOWN).map(|(policy, message)| PolicyFailure {
                 policy: policy.to_string(),
@@ -271,15 +290,39 @@ impl Record<'_> {
             text(out, calls)?;
         }
         out.extend_from_slice(br#","stages_ns":{"#);
-        for (place, stage) in self.stages.iter().enumerate() {
+        let ran = self.stages.iter().filter_map(|stage| Some((stage.name, stage.duration_ns?)));
+        for (place, (name, duration_ns)) in ran.enumerate() {
             comma(out, place);
-            text(out, stage.name)?;
+            text(out, name)?;
             out.push(b':');
-            number(out, stage.duration_ns);
+            number(out, duration_ns);
         }
         out.extend_from_slice(b"}}");
         Ok(())
     }
+}
+
+fn write_found(out: &mut Vec<u8>, found: Found<'_>) -> std::io::Result<()> {
+    let inspection = match found {
+        Found::Here(inspection) => inspection,
+        Found::With(first) => {
+            out.extend_from_slice(br#","inspected_with":"#);
+            return text(out, first);
+        }
+    };
+    if !inspection.findings().is_empty() {
+        out.extend_from_slice(br#","findings":"#);
+        serde_json::to_writer(&mut *out, inspection.findings())?;
+    }
+    if let Some(risk) = inspection.risk() {
+        out.extend_from_slice(br#","risk":"#);
+        serde_json::to_writer(&mut *out, risk)?;
+    }
+    if !inspection.calls().is_empty() {
+        out.extend_from_slice(br#","plugins":"#);
+        serde_json::to_writer(&mut *out, inspection.calls())?;
+    }
+    Ok(())
 }
 
 /// A policy that failed.

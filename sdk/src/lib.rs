@@ -61,7 +61,7 @@ mod ground;
 pub mod testing;
 
 pub use detect::{Assessment, Contribution, Detect, Event, Observation, Reading, Subject};
-pub use document::{Document, Leaf, Node};
+pub use document::{Document, Leaf, LeafRef, LeafTable, Node, ValueRef};
 pub use failure::{Failure, Refusal};
 pub use finding::{Finding, Location, Rejection};
 pub use mask::{Edit, Mask, Method, Obligation, Replacement};
@@ -75,7 +75,7 @@ pub mod prelude {
 
     pub use crate::{
         Assessment, Components, Contribution, Detect, Document, Edit, Event, Failure, Finding, Header, Leaf,
-        Location, Mask, Message, Method, Node, Obligation, Observation, Reading, Refusal, Rejection,
-        Replacement, Request, Sign, Subject, Validate, host,
+        LeafRef, LeafTable, Location, Mask, Message, Method, Node, Obligation, Observation, Reading, Refusal,
+        Rejection, Replacement, Request, Sign, Subject, Validate, ValueRef, host,
     };
 }

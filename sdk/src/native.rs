@@ -1,6 +1,6 @@
 //! What the SDK's types stand on natively: values in memory, so that a plugin's logic is tested without a sandbox.
 //!
-//! Promises: documents answer as the host's do: members in their order, numbers as they are written, no name twice. Must
+//! Promises: documents answer as the host's do: members in their order, numbers in their one spelling, no name twice. Must
 //! never: be part of a component.
 
 use std::fmt;
@@ -10,9 +10,10 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::document::{Kind, LeafTable, Row};
 use crate::host::log::Level;
 use crate::testing::{Answers, answering};
-use crate::{Header, Leaf, Node, Refusal};
+use crate::{Header, Node, Refusal};
 
 /// As deep as the host parses.
 const DEEPEST: usize = 128;
@@ -118,10 +119,10 @@ impl Document<'_> {
         Some(members.iter().map(|(name, _)| name.clone()).collect())
     }
 
-    pub(crate) fn leaves(&self) -> Vec<Leaf> {
-        let mut leaves = Vec::new();
-        collect(&self.root, &mut String::new(), &mut leaves);
-        leaves
+    pub(crate) fn leaf_table(&self) -> LeafTable {
+        let mut table = LeafTable::default();
+        collect(&self.root, &mut String::new(), &mut table);
+        table
     }
 
     pub(crate) fn json(&self, pointer: &str) -> Option<String> {
@@ -141,24 +142,36 @@ fn node(value: &Value) -> Node {
     }
 }
 
-fn collect(value: &Value, pointer: &mut String, leaves: &mut Vec<Leaf>) {
+fn collect(value: &Value, pointer: &mut String, table: &mut LeafTable) {
     let end = pointer.len();
     match value {
         Value::Array(elements) if !elements.is_empty() => {
             for (index, element) in elements.iter().enumerate() {
                 pointer.push_str(&format!("/{index}"));
-                collect(element, pointer, leaves);
+                collect(element, pointer, table);
                 pointer.truncate(end);
             }
         }
         Value::Object(members) if !members.is_empty() => {
             for (name, member) in members {
                 pointer.push_str(&format!("/{}", name.replace('~', "~0").replace('/', "~1")));
-                collect(member, pointer, leaves);
+                collect(member, pointer, table);
                 pointer.truncate(end);
             }
         }
-        leaf => leaves.push(Leaf { pointer: pointer.clone(), value: node(leaf) }),
+        leaf => {
+            let (kind, value) = match leaf {
+                Value::Null => (Kind::Null, ""),
+                Value::Boolean(value) => (Kind::Boolean, if *value { "true" } else { "false" }),
+                Value::Number(digits) => (Kind::Number, digits.as_str()),
+                Value::Text(text) => (Kind::Text, text.as_str()),
+                Value::Array(_) => (Kind::Array, ""),
+                Value::Object(_) => (Kind::Object, ""),
+            };
+            table.text.push_str(pointer);
+            table.text.push_str(value);
+            table.rows.push(Row { pointer_bytes: pointer.len(), value_bytes: value.len(), kind });
+        }
     }
 }
 
@@ -183,7 +196,7 @@ impl fmt::Display for Value {
     }
 }
 
-/// One level is read at a time, so that numbers keep their text.
+/// One level is read at a time, so that members keep their order.
 fn value(raw: &RawValue, depth: usize) -> Result<Value, serde_json::Error> {
     if depth > DEEPEST {
         return Err(serde_json::Error::custom("it is nested too deeply"));
@@ -203,7 +216,7 @@ fn value(raw: &RawValue, depth: usize) -> Result<Value, serde_json::Error> {
         Some(b't') => Value::Boolean(true),
         Some(b'f') => Value::Boolean(false),
         Some(b'n') => Value::Null,
-        _ => Value::Number(text.to_owned()),
+        _ => Value::Number(serde_json::from_str::<serde_json::Number>(text)?.to_string()),
     })
 }
 

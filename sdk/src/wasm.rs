@@ -6,7 +6,8 @@ use crate::bindings::base::portcullis::plugin::{
     clock as now, counter as count, crypto as keys, kv as values,
 };
 use crate::bindings::base::portcullis::plugin::{log as lines, lookup as entities, random as chance, types};
-use crate::{Failure, Finding, Header, Leaf, Location, Node, Refusal};
+use crate::document::{Kind, LeafTable, Row};
+use crate::{Failure, Finding, Header, Location, Node, Refusal};
 
 #[derive(Debug)]
 pub(crate) struct Request<'a>(pub(crate) &'a types::Request);
@@ -59,14 +60,26 @@ impl Document<'_> {
         self.host().members(pointer)
     }
 
-    pub(crate) fn leaves(&self) -> Vec<Leaf> {
-        let leaf = |leaf: types::Leaf| Leaf { pointer: leaf.pointer, value: node(leaf.value) };
-        self.host().leaves().into_iter().map(leaf).collect()
+    pub(crate) fn leaf_table(&self) -> LeafTable {
+        let types::LeafTable { text, rows } = self.host().leaf_table();
+        LeafTable { text, rows: rows.into_iter().map(row).collect() }
     }
 
     pub(crate) fn json(&self, pointer: &str) -> Option<String> {
         self.host().json(pointer)
     }
+}
+
+fn row(row: types::LeafRow) -> Row {
+    let kind = match row.kind {
+        types::LeafKind::Null => Kind::Null,
+        types::LeafKind::Boolean => Kind::Boolean,
+        types::LeafKind::Number => Kind::Number,
+        types::LeafKind::Text => Kind::Text,
+        types::LeafKind::Array => Kind::Array,
+        types::LeafKind::Object => Kind::Object,
+    };
+    Row { pointer_bytes: row.pointer_bytes as usize, value_bytes: row.value_bytes as usize, kind }
 }
 
 fn node(node: types::Node) -> Node {

@@ -50,6 +50,9 @@ const RULES: &[Rule] = &[
     },
 ];
 
+/// The one file that may hold `unsafe`: compiled code is handed to the engine there, once a MAC vouches for it.
+const UNSAFE_HOME: &str = "engine/src/plugin/cache.rs";
+
 /// How a string begins that is SQL. (Upper case: that is how `store` writes it.)
 const SQL: &[&str] = &["SELECT ", "INSERT INTO ", "DELETE FROM ", "CREATE TABLE ", "ALTER TABLE ", "PRAGMA "];
 
@@ -123,6 +126,28 @@ fn depth(path: &str) -> usize {
 fn modules_import_only_what_they_may() {
     let problems: Vec<_> = sources().unwrap().iter().flat_map(problems).collect();
     report(&problems);
+}
+
+fn unsafe_in(source: &Source) -> Option<String> {
+    let is_unsafe = |token: &Token| matches!(token, Token::Word(word) if word == "unsafe");
+    let count = rust_text::tokens(&source.text).iter().filter(|token| is_unsafe(token)).count();
+    let most = usize::from(source.path == UNSAFE_HOME);
+    (source.is_rust() && count > most).then(|| format!("{}: `unsafe` outside of its home", source.path))
+}
+
+#[test]
+fn unsafe_has_one_home() {
+    report(&sources().unwrap().iter().filter_map(unsafe_in).collect::<Vec<_>>());
+}
+
+#[test]
+fn unsafe_elsewhere_is_found() {
+    let found = |path: &str, text: &str| unsafe_in(&Source::made_up(path, text)).is_some();
+    assert!(found("engine/src/app.rs", "fn f() { unsafe { g() } }"));
+    assert!(found("sdk/src/lib.rs", "unsafe impl Send for X {}"));
+    assert!(!found("engine/src/app.rs", "// unsafe\n#[expect(unsafe_code)] fn f() -> &str { \"unsafe\" }"));
+    assert!(!found(UNSAFE_HOME, "unsafe { g() }"));
+    assert!(found(UNSAFE_HOME, "unsafe { g() } unsafe { h() }"));
 }
 
 #[test]

@@ -12,6 +12,7 @@
 mod bench;
 mod conformance;
 mod lint;
+mod plugins;
 mod process;
 mod programs;
 mod run;
@@ -43,6 +44,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[ARGS]",
         about: "set up what the tests need and run them all; ARGS go to the tests",
         run: test::run,
+    },
+    Command {
+        name: "plugins",
+        arguments: "",
+        about: "build the bundled plugins and the guests of the tests, those that changed",
+        run: plugins::run,
     },
     Command { name: "lint", arguments: "", about: "fmt, clippy, doc and deny", run: lint::run },
     Command {

@@ -12,7 +12,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::failure::{Failure, Outcome};
-use crate::{process, surroundings};
+use crate::{plugins, process, surroundings};
 
 const PREFERRED_ADDRESS: &str = "127.0.0.1:8470";
 const ANY_PORT: &str = "127.0.0.1:0";
@@ -28,6 +28,8 @@ const FIRST_QUESTION: &str = r#"{
 /// Builds, starts, and waits for the server.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     let (release, extra) = parse(arguments)?;
+    // Before the server, which takes the bundled ones in.
+    plugins::build()?;
     let mut build = process::cargo(&["build", "--workspace", "--bin", "portcullis"]);
     if release {
         build.arg("--release");

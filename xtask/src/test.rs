@@ -11,7 +11,7 @@ use std::io::Write;
 use std::process::Command;
 
 use crate::failure::{Failure, Outcome};
-use crate::{databases, process, programs, surroundings};
+use crate::{databases, plugins, process, programs, surroundings};
 use databases::{Kept, Postgres, Redis, RedisCluster};
 use tally::Tally;
 
@@ -50,6 +50,8 @@ pub(crate) fn run_with(arguments: &[String], environment: &[(&str, &str)]) -> Ou
 
 /// Builds the server and says where it is.
 fn server() -> Result<std::path::PathBuf, Failure> {
+    // Before the server, which takes the bundled ones in.
+    plugins::build()?;
     // The same set of packages as in `cargo test --workspace`, so that nothing is built twice.
     process::announce_and_run(&mut process::cargo(&["build", "--workspace", "--bin", "portcullis"]))?;
     let server = surroundings::build_folder(false)?.join("portcullis");

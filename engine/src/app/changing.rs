@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::App;
-use super::replica::{Batch, Known, Turn, UnreadableRow};
+use super::replica::{Batch, Known, ModeUpdate, Turn, UnreadableRow, with_modes};
 use crate::clock::Timestamp;
 use crate::entity::{Data, Update};
 use crate::policy::Snapshot;
@@ -15,6 +15,7 @@ use crate::store::changes::Change;
 use crate::store::elevations::ElevationRow;
 use crate::store::entities::EntityRow;
 use crate::store::idempotency::{Earlier, Idempotent};
+use crate::store::plugin_modes::PluginModeRow;
 use crate::store::writing::Changed;
 use crate::store::{StoreError, Writing};
 
@@ -65,6 +66,7 @@ pub struct Changing<'a> {
     writing: Writing,
     snapshot: Arc<Snapshot>,
     updates: Vec<Update>,
+    modes: Vec<ModeUpdate>,
     now: Timestamp,
 }
 
@@ -77,17 +79,25 @@ impl App {
         let mut turn = self.replica.turn().await;
         let mut writing = self.store.begin_change().await?;
         if turn.sequence + 1 < writing.sequence() {
-            let mut batch = Batch::over(&turn.data);
+            let mut batch = Batch::over(&turn);
             writing.changed_since(turn.sequence, |changed: Changed| batch.add(changed)).await?;
-            let (data, rows) = batch.finish()?;
+            let (known, rows) = batch.finish(writing.sequence() - 1)?;
             self.callers.apply(rows, false);
-            let known = Known { sequence: writing.sequence() - 1, data: Arc::new(data) };
             self.replica.know(&mut turn, known);
         }
         self.serve(turn.clone());
         let now = self.clock.now();
         let snapshot = self.snapshot();
-        Ok(Changing { app: self, actor, turn, writing, snapshot, updates: Vec::new(), now })
+        Ok(Changing {
+            app: self,
+            actor,
+            turn,
+            writing,
+            snapshot,
+            updates: Vec::new(),
+            modes: Vec::new(),
+            now,
+        })
     }
 
     /// Makes sure that every node has heard of all that this one knows: a change that was answered with
@@ -226,6 +236,33 @@ impl Changing<'_> {
         Ok(self.writing.put_elevation(&row).await?)
     }
 
+    /// A plugin's mode for a tenant (empty is everybody) and a route (empty is all), also one that was taken back.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn plugin_mode(&mut self, of: [&str; 3]) -> Result<Option<PluginModeRow>, ChangeError> {
+        Ok(self.writing.plugin_mode(of).await?)
+    }
+
+    /// How many modes a tenant has for a plugin.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn count_plugin_modes(&mut self, tenant: &str, plugin: &str) -> Result<usize, ChangeError> {
+        Ok(self.writing.count_plugin_modes(tenant, plugin).await?)
+    }
+
+    /// Writes a plugin's mode whole.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn put_plugin_mode(&mut self, mut row: PluginModeRow) -> Result<(), ChangeError> {
+        row.version = self.writing.sequence();
+        self.writing.put_plugin_mode(&row).await?;
+        self.modes.push(row.try_into()?);
+        Ok(())
+    }
+
     /// What an idempotency key stands for.
     ///
     /// # Errors
@@ -247,7 +284,7 @@ impl Changing<'_> {
     /// # Errors
     /// When the store fails, or the other nodes can't be told.
     pub async fn commit(self, kind: &str, target_id: &str, detail: String) -> Result<Done, ChangeError> {
-        let Self { app, actor, mut turn, writing, updates, now, .. } = self;
+        let Self { app, actor, mut turn, writing, updates, modes, now, .. } = self;
         let change = Change {
             id: app.new_id("evt_", now),
             tenant_id: actor.tenant,
@@ -266,7 +303,8 @@ impl Changing<'_> {
             }
         };
         let data = Arc::new(turn.data.apply(updates));
-        let known = Known { sequence, data };
+        let modes = with_modes(&turn.modes, modes);
+        let known = Known { sequence, data, modes };
         app.replica.know(&mut turn, known.clone());
         app.serve(known);
         drop(turn);

@@ -206,8 +206,8 @@ impl App {
 
 /// What a kind of change is about: `role_created` is about a role. The longer names stand first.
 fn target_type(kind: &str) -> &'static str {
-    const TYPES: [&str; 7] =
-        ["role_assignment", "elevation", "principal", "entity", "import", "group", "role"];
+    const TYPES: [&str; 8] =
+        ["role_assignment", "elevation", "principal", "entity", "import", "group", "role", "plugin"];
     let names = |name: &&str| kind.strip_prefix(*name).is_some_and(|rest| rest.starts_with('_'));
     TYPES.into_iter().find(names).unwrap_or("caller")
 }

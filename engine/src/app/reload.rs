@@ -57,7 +57,9 @@ impl App {
                 announce(&loaded, &self.metrics);
                 self.metrics.reloaded(true);
                 let served = self.snapshot.load();
-                let snapshot = loaded.at(served.revision.sequence, Arc::clone(&served.data));
+                let snapshot = loaded
+                    .at(served.revision.sequence, Arc::clone(&served.data))
+                    .with_plugins(Arc::clone(served.plugins()));
                 tracing::info!(revision = %snapshot.revision, "the policies were loaded");
                 serving.loaded = loaded;
                 serving.status = ReloadStatus::loaded(now);

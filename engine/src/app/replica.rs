@@ -12,11 +12,12 @@ use super::App;
 use crate::caller::{Caller, Callers, is_well_formed};
 use crate::clock::{Clock, SharedClock, Timestamp};
 use crate::entity::Data;
+use crate::plugin::modes::Overrides;
 use crate::store::{Store, StoreError};
 
 mod rows;
 
-pub(super) use rows::{Batch, UnreadableRow};
+pub(super) use rows::{Batch, ModeUpdate, UnreadableRow, with_modes};
 
 /// Knowledge older than this asks the store first.
 const FRESH: Duration = Duration::from_millis(700);
@@ -44,6 +45,8 @@ pub(super) struct Replica {
 pub(super) struct Known {
     pub(super) sequence: u64,
     pub(super) data: Arc<Data>,
+    /// What callers say of plugins' modes.
+    pub(super) modes: Arc<Overrides>,
 }
 
 /// The turn to take changes over, or to make one.
@@ -119,11 +122,11 @@ impl Replica {
         let afresh = first || sequence < known.sequence;
         if afresh || sequence != known.sequence {
             let from = if afresh { Known::default() } else { known.clone() };
-            let mut batch = Batch::over(&from.data);
+            let mut batch = Batch::over(&from);
             let sequence = store.changed_since(from.sequence, |changed| batch.add(changed)).await?;
-            let (data, rows) = batch.finish()?;
+            let (taken, rows) = batch.finish(sequence)?;
             callers.apply(rows, afresh);
-            self.know(known, Known { sequence, data: Arc::new(data) });
+            self.know(known, taken);
         }
         Ok(())
     }
@@ -263,7 +266,9 @@ impl App {
         if known.sequence < served.revision.sequence && known.sequence != self.replica.sequence() {
             return;
         }
-        self.snapshot.store(Arc::new(serving.loaded.at(known.sequence, known.data)));
+        let plugins = served.plugins().with_overrides(&known.modes);
+        let snapshot = serving.loaded.at(known.sequence, known.data).with_plugins(plugins);
+        self.snapshot.store(Arc::new(snapshot));
         self.revisions.send_replace(known.sequence);
     }
 }

@@ -66,6 +66,10 @@ pub enum Right {
     ChangeEntities,
     /// Look at the named keys, as far as everybody may know them.
     ReadKeys,
+    /// Look at plugins: what is loaded, and how their calls go.
+    ReadPlugins,
+    /// Say how much plugins count.
+    ManagePlugins,
     /// Change the service.
     Manage,
 }
@@ -99,6 +103,8 @@ impl Right {
             Self::ReadEntities => "read_entities",
             Self::ChangeEntities => "change_entities",
             Self::ReadKeys => "read_keys",
+            Self::ReadPlugins => "read_plugins",
+            Self::ManagePlugins => "manage_plugins",
             Self::Manage => "manage",
         }
     }
@@ -110,7 +116,7 @@ impl Right {
     }
 
     /// The rights that a caller can be given; what others ask for, policies derive.
-    pub const GIVEN: [Self; 24] = [
+    pub const GIVEN: [Self; 26] = [
         Self::AssertSubject,
         Self::Simulate,
         Self::Claim,
@@ -134,6 +140,8 @@ impl Right {
         Self::ReadEntities,
         Self::ChangeEntities,
         Self::ReadKeys,
+        Self::ReadPlugins,
+        Self::ManagePlugins,
         Self::Manage,
     ];
 }

@@ -56,8 +56,9 @@ pub(super) fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
     if let Some(plugins) = &args.plugins {
         config.plugins.folder.clone_from(plugins);
     }
+    // What a developer has just built is signed by nobody.
+    config.plugins.allow_unsigned = Some(config.plugins.allow_unsigned.unwrap_or(args.dev));
     start_logging(&config.logging)?;
-    refuse_plugins(&config)?;
     let policies = &config.policies.folder;
     if !policies.is_dir() {
         tracing::warn!(folder = %policies.display(), "there is no such policies folder: nothing is permitted");
@@ -86,29 +87,6 @@ fn start_logging(logging: &Logging) -> Result<(), Failure> {
     match logging.format {
         LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
         LogFormat::Json => builder.json().init(),
-    }
-    Ok(())
-}
-
-/// A plugin that is not run must not look as if it were.
-fn refuse_plugins(config: &Config) -> Result<(), Failure> {
-    let folder = &config.plugins.folder;
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => {
-            return Err(format!("can't read the plugins folder `{}`: {error}", folder.display()).into());
-        }
-    };
-    for entry in entries.flatten() {
-        if entry.path().join("plugin.toml").exists() {
-            let path = entry.path();
-            return Err(format!(
-                "`{}` is a plugin, and this version runs none: take it away",
-                path.display()
-            )
-            .into());
-        }
     }
     Ok(())
 }
@@ -173,10 +151,15 @@ type Background = tokio::task::JoinHandle<Result<(), crate::audit::AuditError>>;
 fn spawn_background(app: &Arc<App>, mut stopped: tokio::sync::watch::Receiver<bool>) -> Background {
     tokio::spawn(Arc::clone(app).follow_store());
     tokio::spawn(Arc::clone(app).follow_stream());
+    tokio::spawn(Arc::clone(app).follow_decisions());
     let state = app.state.clone();
     tokio::spawn(async move { state.maintain().await });
     if app.config.policies.watch {
         tokio::spawn(Arc::clone(app).follow_policies());
+    }
+    tokio::spawn(Arc::clone(app).make_shadow_calls());
+    if app.config.plugins.watch {
+        tokio::spawn(Arc::clone(app).follow_plugins());
     }
     let stopping = async move {
         stopped.wait_for(|stopped| *stopped).await.ok();

@@ -29,6 +29,24 @@ pub enum Reason {
     PrincipalLocked,
     /// The principal is disabled: it may not do anything any more.
     PrincipalDisabled,
+    /// The application's own request is not what its route takes.
+    RequestInvalid,
+    /// The application's own request is for a route that is not known.
+    RouteUnknown,
+    /// A plugin rejects the application's own request.
+    Rejected {
+        /// Which plugin.
+        plugin: SmolStr,
+        /// Its own code.
+        code: SmolStr,
+    },
+    /// A plugin that must not fail did.
+    PluginFailed {
+        /// Which plugin.
+        plugin: SmolStr,
+        /// Of what.
+        kind: &'static str,
+    },
     /// The decision could not be recorded.
     LogUnavailable,
     /// The policies could not be evaluated.
@@ -36,7 +54,7 @@ pub enum Reason {
 }
 
 /// The codes that no policy may have as its id.
-pub const CODES: [&str; 13] = [
+pub const CODES: [&str; 17] = [
     "no_permit",
     "no_pack",
     "policy_error",
@@ -48,6 +66,10 @@ pub const CODES: [&str; 13] = [
     "invalid_item",
     "principal_locked",
     "principal_disabled",
+    "request_invalid",
+    "route_unknown",
+    "rejected",
+    "plugin_failed",
     "log_unavailable",
     "evaluation_failed",
 ];
@@ -68,6 +90,10 @@ impl Reason {
             Self::InvalidItem => "invalid_item".into(),
             Self::PrincipalLocked => "principal_locked".into(),
             Self::PrincipalDisabled => "principal_disabled".into(),
+            Self::RequestInvalid => "request_invalid".into(),
+            Self::RouteUnknown => "route_unknown".into(),
+            Self::Rejected { plugin, code } => format!("rejected:{plugin}:{code}").into(),
+            Self::PluginFailed { plugin, kind } => format!("plugin_failed:{plugin}:{kind}").into(),
             Self::LogUnavailable => "log_unavailable".into(),
             Self::EvaluationFailed => "evaluation_failed".into(),
         }

@@ -10,16 +10,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::batch::{Parts, Reader, read_items};
-use super::body::{JsonBody, refuse_duplicates};
+use super::body::JsonBody;
 use super::caller::Authenticated;
 use super::error::{ApiError, ProblemBody};
 use crate::app::App;
 use crate::decision::Verdict;
 use crate::decision::obligation::Obligation;
-use crate::evaluation::{self, Answer, Explanation, Semantic};
+use crate::evaluation::{self, Answer, Explanation, Noticed, Reported, Risk, Semantic};
 use crate::object;
 use crate::question::{Act, Party};
 use crate::record::Via;
+
+mod reported;
+use reported::HttpRequest;
 
 /// The question, or a list of them with defaults.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -104,23 +107,6 @@ pub(super) struct Action<'a> {
     properties: Option<&'a RawValue>,
 }
 
-/// The application's own request, as it reports it.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "read to check its form; it is recorded as it came")]
-pub(super) struct HttpRequest {
-    /// The method (RFC 9110 §9).
-    method: String,
-    /// The path.
-    path: String,
-    /// The query, without the question mark.
-    #[serde(default)]
-    query: Option<String>,
-    /// The headers.
-    #[serde(default)]
-    headers: Option<std::collections::BTreeMap<String, String>>,
-}
-
 /// An item: what it lacks comes from the defaults.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -167,6 +153,13 @@ pub(super) struct DecideResponse {
     reasons: Vec<String>,
     /// What the caller must do.
     obligations: Vec<Obligation>,
+    /// What was noticed of `http`, when there is anything; of a batch see there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    findings: Vec<Noticed>,
+    /// How bad `http` looks, when it does; of a batch see there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    risk: Option<Risk>,
     /// More about why, when asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Explanation>,
@@ -177,6 +170,13 @@ pub(super) struct DecideResponse {
 pub(super) struct DecideBatchResponse {
     /// One for each item that was evaluated.
     evaluations: Vec<DecideResponse>,
+    /// What was noticed of `http`, when there is anything.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    findings: Vec<Noticed>,
+    /// How bad `http` looks, when it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    risk: Option<Risk>,
 }
 
 /// Unknown fields are errors.
@@ -217,11 +217,11 @@ pub(super) async fn decide(State(app): State<Arc<App>>, request: Request) -> Res
     let who = Authenticated::of(&app, &parts).await?;
     let body = JsonBody::read(&app, &parts, body).await?;
     let request: DecideRequest<'_> = body.parse()?;
-    request.check(&app).await?;
+    let http = request.check(&app).await?;
     let mut by = who.circumstances(Via::Decide);
     by.pack = request.pack.as_deref();
     by.understands = request.understands.as_deref().unwrap_or_default();
-    by.http = request.http;
+    by.http = http.as_ref();
     by.explain = request.explain.unwrap_or_default();
     let defaults = Parts {
         subject: request.subject,
@@ -232,11 +232,12 @@ pub(super) async fn decide(State(app): State<Arc<App>>, request: Request) -> Res
     match request.evaluations.as_ref().filter(|items| !items.is_empty()) {
         None => {
             let answer = evaluation::evaluate(&app, &by, defaults.read::<Strict>()?).await?;
-            Ok(Json(DecideResponse::from(answer)).into_response())
+            let (findings, risk) = found(&answer);
+            Ok(Json(DecideResponse { findings, risk, ..DecideResponse::from(answer) }).into_response())
         }
         Some(items) => {
             // Every item's record holds it again.
-            let repeated = request.http.map_or(0, |http| http.get().len()).saturating_mul(items.len());
+            let repeated = http.as_ref().map_or(0, |http| http.recorded.len()).saturating_mul(items.len());
             if repeated > app.config.limits.batch_bytes {
                 return Err(ApiError::BatchTooLarge(format!(
                     "with `http` laid into each item, the batch is larger than {} bytes (`limits.batch_bytes`)",
@@ -246,8 +247,10 @@ pub(super) async fn decide(State(app): State<Arc<App>>, request: Request) -> Res
             let items = read_items::<Strict>(items, defaults, app.config.limits)?;
             let semantic = request.options.unwrap_or_default().evaluations_semantic;
             let answers = evaluation::evaluate_batch(&app, &by, &items, semantic).await?;
+            // It is the same for all, and stands once.
+            let (findings, risk) = answers.first().map(found).unwrap_or_default();
             let evaluations = answers.into_iter().map(DecideResponse::from).collect();
-            Ok(Json(DecideBatchResponse { evaluations }).into_response())
+            Ok(Json(DecideBatchResponse { evaluations, findings, risk }).into_response())
         }
     }
 }
@@ -257,17 +260,18 @@ const UNDERSTOOD: usize = 64;
 const KIND_BYTES: usize = 64;
 
 impl DecideRequest<'_> {
-    async fn check(&self, app: &App) -> Result<(), ApiError> {
-        self.check_form()?;
+    /// Checks it; gives the application's own request.
+    async fn check(&self, app: &App) -> Result<Option<Reported>, ApiError> {
+        let http = self.check_form()?;
         match self.at_least_revision {
             Some(wanted) if !app.reaches(wanted).await => {
                 Err(ApiError::RevisionNotReached { at: app.snapshot().revision.sequence, wanted })
             }
-            _ => Ok(()),
+            _ => Ok(http),
         }
     }
 
-    fn check_form(&self) -> Result<(), ApiError> {
+    fn check_form(&self) -> Result<Option<Reported>, ApiError> {
         if self.credential.is_some() {
             return Err(ApiError::CredentialUnsupported);
         }
@@ -278,18 +282,15 @@ impl DecideRequest<'_> {
                 "`understands` lists at most {UNDERSTOOD} kinds of at most {KIND_BYTES} bytes"
             )));
         }
-        if let Some(http) = self.http {
-            refuse_duplicates(http.get())?;
-            let checked: Result<HttpRequest, _> = object::parse(http.get());
-            if let Err(error) = checked {
-                let error = error.to_string();
-                // The position is within `http`, and would mislead.
-                let words = error.split(" at line ").next().unwrap_or_default();
-                return Err(ApiError::InvalidRequest(format!("`http` is not valid: {words}")));
-            }
-        }
-        Ok(())
+        self.http.map(reported::read).transpose()
     }
+}
+
+/// What was found of the application's own request.
+fn found(answer: &Answer) -> (Vec<Noticed>, Option<Risk>) {
+    let found = answer.inspection.as_deref();
+    let findings = found.map(|found| found.findings().to_vec()).unwrap_or_default();
+    (findings, found.and_then(|found| found.risk().cloned()))
 }
 
 impl From<Answer> for DecideResponse {
@@ -301,6 +302,8 @@ impl From<Answer> for DecideResponse {
             revision: answer.revision.to_string(),
             reasons: answer.reasons.iter().map(ToString::to_string).collect(),
             obligations: answer.obligations,
+            findings: Vec::new(),
+            risk: None,
             explanation: answer.explanation,
         }
     }

@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::audit::{AuditError, Kind, RecordId, RecordRef, Scan};
 use crate::caller::Right;
 use crate::clock::Timestamp;
+use crate::evaluation::{Noticed, PluginCall, Risk};
 use crate::record::{PolicyFailure, STAGES};
 
 /// How much of the log one call reads, in bytes.
@@ -113,6 +114,14 @@ struct Own<'a> {
     #[serde(default, borrow)]
     http: Option<&'a RawValue>,
     #[serde(default)]
+    findings: Vec<Noticed>,
+    #[serde(default)]
+    risk: Option<Risk>,
+    #[serde(default)]
+    plugins: Vec<PluginCall>,
+    #[serde(default, borrow)]
+    inspected_with: Option<Cow<'a, str>>,
+    #[serde(default)]
     errors: Vec<PolicyFailure>,
     stages_ns: BTreeMap<String, u64>,
 }
@@ -152,6 +161,20 @@ pub(super) struct DecisionResponse {
     /// The application's own request.
     #[schema(value_type = Option<Object>)]
     http: Option<Box<RawValue>>,
+    /// What was noticed of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    findings: Vec<Noticed>,
+    /// How bad it looks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    risk: Option<Risk>,
+    /// Plugins that were called.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    plugins: Vec<PluginCall>,
+    /// The id of the decision that has the findings: the first of the same batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inspected_with: Option<String>,
     /// Policies that failed.
     errors: Vec<PolicyFailure>,
     /// How long each stage took.
@@ -378,6 +401,10 @@ impl Stored<'_> {
             understands: own.understands,
             input,
             http: own.http.map(ToOwned::to_owned),
+            findings: own.findings,
+            risk: own.risk,
+            plugins: own.plugins,
+            inspected_with: own.inspected_with.map(Cow::into_owned),
             errors: own.errors,
             stages,
         }

@@ -25,6 +25,8 @@ pub(super) async fn read_metrics(
     let who = Authenticated::of(&app, &parts).await?;
     who.may(&app, Right::ReadMetrics).await?;
     app.metrics.knows(app.knowledge_age(), app.clock_offset_us());
-    let text = app.metrics.render(&app.log.stats());
+    app.metrics.inspected(&app.validation.shares(), app.aftermath.dropped());
+    let mut text = app.metrics.render(&app.log.stats());
+    app.render_plugins(&mut text);
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }

@@ -13,7 +13,7 @@ use super::caller::Authenticated;
 use super::error::{ApiError, ProblemBody};
 use super::{
     assignments, authzen, claims, decide, decisions, elevations, entities, groups, health, keys, mask,
-    metadata, metrics, principals, roles, sign, simulate,
+    metadata, metrics, plugins, principals, roles, sign, simulate,
 };
 use crate::app::App;
 use crate::caller::Right;
@@ -30,6 +30,10 @@ use crate::caller::Right;
         simulate::simulate_policies,
         claims::claim_key,
         keys::list_keys,
+        plugins::list_plugins,
+        plugins::read_plugin,
+        plugins::mode::put_plugin_mode,
+        plugins::mode::delete_plugin_mode,
         mask::mask_document,
         sign::sign_message,
         decisions::list_decisions,

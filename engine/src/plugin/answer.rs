@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::FailureKind;
 use super::bindings::exports::portcullis::plugin::{detector, masker, validator};
 use super::bindings::portcullis::plugin::types;
 use super::host::Ended;
 use super::output::{Assessment, Contribution, Edit, Finding, Location, Replacement, Validated};
+use super::{FailureKind, pointer};
 
 /// An answer has at most so many findings, contributions, headers.
 const MOST: usize = 1_000;
@@ -117,7 +117,7 @@ pub(super) fn masked(
     check_count("edits", given.len(), MOST_EDITS)?;
     let mut edits = Vec::with_capacity(given.len());
     for masker::Edit { pointer, replacement } in given {
-        if document.pointer(&pointer).is_none() {
+        if pointer::find(document, &pointer).is_none() {
             return Err(bad("an edit points where nothing stands"));
         }
         let replacement = match replacement {
@@ -136,7 +136,7 @@ pub(super) fn masked(
 /// No two edits in one place, or one within another.
 fn check_apart(edits: &[Edit]) -> Result<(), Ended> {
     // With the slash behind each, what is within another stands right behind it.
-    let places: BTreeSet<String> = edits.iter().map(|edit| canonical(&edit.pointer)).collect();
+    let places: BTreeSet<String> = edits.iter().map(|edit| format!("{}/", edit.pointer)).collect();
     if places.len() < edits.len() {
         return Err(bad("two edits stand in the same place"));
     }
@@ -148,11 +148,6 @@ fn check_apart(edits: &[Edit]) -> Result<(), Ended> {
         before = Some(place);
     }
     Ok(())
-}
-
-/// One spelling for each place: `Value::pointer` takes no other for array elements, and a slash ends it.
-fn canonical(pointer: &str) -> String {
-    format!("{pointer}/")
 }
 
 pub(super) fn signed(
@@ -170,7 +165,8 @@ pub(super) fn signed(
             byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&byte)
         };
         let visible = |byte: u8| byte == b'\t' || (byte >= b' ' && byte != 0x7f);
-        if name.is_empty() || !name.bytes().all(token) || !value.bytes().all(visible) {
+        let is_framed = value.trim_matches([' ', '\t']) == value;
+        if name.is_empty() || !name.bytes().all(token) || !value.bytes().all(visible) || !is_framed {
             return Err(bad("a header has no name or value that a header can have"));
         }
         headers.push((name, value));

@@ -25,14 +25,14 @@ impl Plugin {
     /// Calls it. Whatever it does, there is an answer within its deadline.
     pub async fn call(&self, surroundings: &Surroundings, input: &Input) -> Called {
         let plugin = &*self.0;
-        let mut sandbox = Sandbox::new(Arc::clone(&plugin.fixed), &surroundings.seed);
+        let tenant = Arc::clone(&surroundings.tenant);
+        let mut sandbox = Sandbox::new(Arc::clone(&plugin.fixed), surroundings.seed, tenant);
         sandbox.now = u64::try_from(surroundings.now.as_millis()).unwrap_or_default();
-        sandbox.tenant = Arc::clone(&surroundings.tenant);
         sandbox.lookup = surroundings.lookup.clone();
         if surroundings.record {
             sandbox.tape = Tape::Recording(Vec::new());
         }
-        plugin.run(sandbox, &surroundings.seed, input).await
+        plugin.run(sandbox, input).await
     }
 
     /// Plays a call again: everything that the host answered comes from the transcript, so nothing is asked and nothing waits.
@@ -44,18 +44,21 @@ impl Plugin {
         {
             return failed("the transcript is of another configuration, or damaged");
         }
-        let mut sandbox = Sandbox::new(Arc::clone(&plugin.fixed), &seed);
+        let mut sandbox = Sandbox::new(Arc::clone(&plugin.fixed), seed, "".into());
         sandbox.now = transcript.now;
         sandbox.tape = Tape::Playing(transcript.answers.clone().into_iter());
-        let running = plugin.run(sandbox, &seed, input);
+        let running = plugin.run(sandbox, input);
         futures_util::FutureExt::now_or_never(running).unwrap_or_else(|| failed("the replay waits"))
     }
 }
 
+fn bad(message: &str) -> CallFailure {
+    CallFailure { kind: FailureKind::BadAnswer, message: message.to_owned() }
+}
+
 fn failed(message: &str) -> Called {
-    let failure = CallFailure { kind: FailureKind::BadAnswer, message: message.to_owned() };
     Called {
-        output: Err(failure),
+        output: Err(bad(message)),
         fuel: 0,
         took: Duration::ZERO,
         memory_bytes: 0,
@@ -66,15 +69,12 @@ fn failed(message: &str) -> Called {
 }
 
 impl Compiled {
-    async fn run(&self, sandbox: Sandbox, seed: &[u8; 32], input: &Input) -> Called {
+    async fn run(&self, sandbox: Sandbox, input: &Input) -> Called {
         let clock = &*self.runtime.services.clock;
         let began_at = clock.monotonic();
         let budget = self.fixed.budget;
         let under_way = self.runtime.ticker.call();
-        let mut store = Store::new(&self.runtime.engine, sandbox);
-        store.limiter(|sandbox| &mut sandbox.limiter);
-        store.set_epoch_deadline(budget.deadline_milliseconds + 1);
-        store.set_hostcall_fuel(usize::try_from(budget.host_bytes).unwrap_or(usize::MAX));
+        let mut store = self.store(sandbox);
         let answered = match store.set_fuel(budget.fuel) {
             Ok(()) => self.answer(&mut store, input).await,
             Err(error) => Err(error),
@@ -82,7 +82,11 @@ impl Compiled {
         drop(under_way);
         let fuel = budget.fuel.saturating_sub(store.get_fuel().unwrap_or_default());
         let sandbox = store.data_mut();
-        let output = answered.map_err(|error| cause(&error));
+        let output = match answered {
+            Ok(_) if sandbox.has_unplayed() => Err(bad("the replay differs: it asks the host for less")),
+            Ok(output) => Ok(output),
+            Err(error) => Err(cause(&error)),
+        };
         let called = Called {
             output,
             fuel,
@@ -90,11 +94,33 @@ impl Compiled {
             memory_bytes: sandbox.limiter.peak_bytes,
             logs: std::mem::take(&mut sandbox.logs),
             logs_dropped: sandbox.logs_dropped,
-            transcript: sandbox.transcript(seed),
+            transcript: sandbox.transcript(),
         };
         // To unmake an instance is a part of its cost.
         drop(store);
         Called { took: clock.monotonic().saturating_sub(began_at), ..called }
+    }
+
+    fn store(&self, sandbox: Sandbox) -> Store<Sandbox> {
+        let budget = self.fixed.budget;
+        let mut store = Store::new(&self.runtime.engine, sandbox);
+        store.limiter(|sandbox| &mut sandbox.limiter);
+        store.set_epoch_deadline(budget.deadline_milliseconds + 1);
+        store.set_hostcall_fuel(usize::try_from(budget.host_bytes).unwrap_or(usize::MAX));
+        store
+    }
+
+    /// Whether an instance can be made at all: what can't is no plugin, and better known before it is called.
+    pub(super) fn start(&self) -> Result<(), CallFailure> {
+        let _under_way = self.runtime.ticker.call();
+        let mut store = self.store(Sandbox::new(Arc::clone(&self.fixed), [0; 32], "".into()));
+        store.set_fuel(self.fixed.budget.fuel).map_err(|error| cause(&error))?;
+        let made = futures_util::FutureExt::now_or_never(self.pre.instantiate_async(&mut store));
+        match made {
+            Some(Ok(_)) => Ok(()),
+            Some(Err(error)) => Err(cause(&error)),
+            None => Err(bad("its start waits")),
+        }
     }
 
     async fn answer(&self, store: &mut Store<Sandbox>, input: &Input) -> wasmtime::Result<Output> {

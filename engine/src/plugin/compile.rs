@@ -14,7 +14,7 @@ use super::digest::{Digest, digest};
 use super::host::{Fixed, Sandbox};
 use super::inspect::{Inspection, Wanted, inspect, wanted};
 use super::runtime::Runtime;
-use super::{Budget, Grant, Hook, Manifest, snapshot};
+use super::{Budget, FailureKind, Grant, Hook, Manifest, snapshot};
 
 /// What a plugin is made of.
 #[derive(Debug)]
@@ -73,6 +73,9 @@ pub enum CompileError {
     /// Its initialiser failed.
     #[error("its initialiser failed: {0}")]
     Initialiser(String),
+    /// No instance of it can be made.
+    #[error("it can't start within its budget: {0}")]
+    Start(String),
     /// It does not compile.
     #[error("it does not compile: {0}")]
     Compiler(String),
@@ -124,7 +127,7 @@ impl Runtime {
         let entry = entry_of(&component, &inspection, source.manifest.hook)?;
         let linker = if waits { &self.waiting } else { &self.prompt };
         let pre = linker.instantiate_pre(&component).map_err(failed)?;
-        Ok(Plugin(Arc::new(Compiled {
+        let compiled = Compiled {
             runtime: Arc::clone(self),
             manifest: source.manifest.clone(),
             digest: digest(source.component),
@@ -133,7 +136,15 @@ impl Runtime {
             pre,
             entry,
             waits,
-        })))
+        };
+        match compiled.start() {
+            // That other calls have all instances just now says nothing of this plugin.
+            Err(failure) if failure.kind != FailureKind::Unavailable => {
+                return Err(CompileError::Start(failure.to_string()));
+            }
+            _ => {}
+        }
+        Ok(Plugin(Arc::new(compiled)))
     }
 
     /// What can be said without compiling.
@@ -174,35 +185,43 @@ impl Runtime {
         {
             return Ok(component);
         }
-        let bytes = match inspection.export("initialiser") {
-            None => source.component.to_vec(),
-            Some(initialiser) => {
-                snapshot::initialised(self, source.component, initialiser, Arc::clone(fixed))?
-            }
-        };
-        let component = self.compile_in_time(bytes)?;
+        let (runtime, bytes, fixed) = (Arc::clone(self), source.component.to_vec(), Arc::clone(fixed));
+        let initialiser = inspection.export("initialiser").map(str::to_owned);
+        let component = self.in_time(move || match initialiser {
+            None => runtime.machine_code(&bytes),
+            Some(name) => runtime.machine_code(&snapshot::initialised(&runtime, &bytes, &name, fixed)?),
+        })?;
         if let (Some(cache), Some(name)) = (source.cache, &name) {
             cache.keep(name, &component);
         }
         Ok(component)
     }
 
-    /// Compiles on a thread of its own, which is left alone when it takes too long.
-    pub(super) fn compile_in_time(&self, bytes: Vec<u8>) -> Result<Component, CompileError> {
+    /// Compiles a component.
+    ///
+    /// # Errors
+    /// When it is not valid, or uses what this engine does not have.
+    pub(super) fn machine_code(&self, bytes: &[u8]) -> Result<Component, CompileError> {
+        Component::new(&self.engine, bytes).map_err(|error| CompileError::Compiler(format!("{error:#}")))
+    }
+
+    /// Works on a thread of its own, which is left alone when it takes too long: neither that nor a panic over a
+    /// component that nobody foresaw ends more than this plugin's load.
+    fn in_time<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, CompileError> + Send + 'static,
+    ) -> Result<T, CompileError> {
         let (done, compiled) = sync_channel(1);
-        let engine = self.engine.clone();
-        let work = move || done.send(Component::new(&engine, &bytes)).ok();
         std::thread::Builder::new()
             .name("plugin-compiler".into())
-            .spawn(work)
+            .spawn(move || done.send(work()).ok())
             .map_err(|error| CompileError::Compiler(error.to_string()))?;
         let seconds = self.settings.compile_seconds;
         match compiled.recv_timeout(Duration::from_secs(seconds)) {
-            Ok(Ok(component)) => Ok(component),
-            Ok(Err(error)) => Err(CompileError::Compiler(format!("{error:#}"))),
+            Ok(result) => result,
             Err(RecvTimeoutError::Timeout) => Err(CompileError::TooSlow(seconds)),
             Err(RecvTimeoutError::Disconnected) => {
-                Err(CompileError::Compiler("the compiler failed".to_owned()))
+                Err(CompileError::Compiler("it holds what the compiler can't read".to_owned()))
             }
         }
     }

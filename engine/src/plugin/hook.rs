@@ -64,6 +64,22 @@ pub enum Mode {
     Off,
 }
 
+impl Mode {
+    /// The name that configuration, calls and metrics have for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Shadow => "shadow",
+            Self::Off => "off",
+        }
+    }
+
+    /// The mode of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Enforce, Self::Shadow, Self::Off].into_iter().find(|mode| mode.name() == name)
+    }
+}
+
 /// What follows when a call fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]

@@ -76,7 +76,9 @@ pub(super) struct Sandbox {
     pub(super) limiter: Limiter,
     /// Milliseconds since 1970-01-01T00:00:00Z.
     pub(super) now: u64,
-    pub(super) random: blake3::OutputReader,
+    pub(super) seed: [u8; 32],
+    /// What `random` gives next, once it was asked.
+    pub(super) random: Option<blake3::OutputReader>,
     pub(super) tenant: Arc<str>,
     pub(super) lookup: Option<Arc<dyn Lookup>>,
     pub(super) request: Option<Arc<Request>>,
@@ -94,14 +96,15 @@ pub(super) struct Sandbox {
 const DOCUMENTS: usize = 1_024;
 
 impl Sandbox {
-    /// For a call that stands nowhere yet: the instant, the tenant and the rest are laid in by who calls.
-    pub(super) fn new(fixed: Arc<Fixed>, seed: &[u8; 32]) -> Self {
+    /// For a call that stands nowhere yet: the instant and the rest are laid in by who calls.
+    pub(super) fn new(fixed: Arc<Fixed>, seed: [u8; 32], tenant: Arc<str>) -> Self {
         let budget = fixed.budget;
         Self {
             limiter: Limiter::new(budget.memory_bytes),
             now: 0,
-            random: blake3::Hasher::new_keyed(seed).finalize_xof(),
-            tenant: "".into(),
+            seed,
+            random: None,
+            tenant,
             lookup: None,
             request: None,
             documents: Vec::new(),
@@ -198,12 +201,17 @@ impl Sandbox {
         Ok(answer)
     }
 
+    /// Whether a replay asked for less than the call before it.
+    pub(super) fn has_unplayed(&self) -> bool {
+        matches!(&self.tape, Tape::Playing(answers) if answers.len() > 0)
+    }
+
     /// What a replay needs, if it was kept.
-    pub(super) fn transcript(&mut self, seed: &[u8; 32]) -> Option<Transcript> {
+    pub(super) fn transcript(&mut self) -> Option<Transcript> {
         let Tape::Recording(answers) = &mut self.tape else { return None };
         Some(Transcript {
             now: self.now,
-            seed: hex::encode(seed),
+            seed: hex::encode(self.seed),
             config: self.fixed.config.to_string(),
             answers: std::mem::take(answers),
         })

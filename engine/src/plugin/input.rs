@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::Hook;
 use crate::decision::obligation::MaskMethod;
-use crate::object::WithoutDuplicates;
 
 pub mod form;
+mod json;
 
 /// The subject of one call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -197,7 +197,7 @@ impl Request {
     fn parse(&self) -> Option<Value> {
         let text = match &self.body {
             Body::None => return None,
-            Body::Json(text) => return parse_json(text),
+            Body::Json(text) => return json::document(text),
             Body::Text(text) => text.as_str(),
             Body::Bytes(bytes) => std::str::from_utf8(bytes).ok()?,
         };
@@ -206,19 +206,17 @@ impl Request {
             return Some(form::document(text));
         }
         let is_json = media_type == "application/json" || media_type.ends_with("+json");
-        if is_json { parse_json(text) } else { None }
+        if is_json { json::document(text) } else { None }
     }
 }
 
-/// Readers differ on which of two equal keys counts, so such a text is no document.
-fn parse_json(text: &str) -> Option<Value> {
-    serde_json::from_str::<WithoutDuplicates>(text).ok()?;
-    serde_json::from_str(text).ok()
-}
-
-/// Whether a header carries what proves who somebody is: by its name in lower case.
+/// Whether a header carries what proves who somebody is, by its name.
+///
+/// These are the fields of RFC 9110 §11 and RFC 6265, DPoP (RFC 9449), signatures, certificates that a proxy passes on, and
+/// every name that says it: one of the list, or one that ends in `-token`, `-secret`, `-key`, `-password`, `-auth`, `-jwt`
+/// or `-session`. Rather one too many: a plugin that needs it asks for the capability `credentials`.
 pub fn carries_credentials(name: &str) -> bool {
-    const NAMES: [&str; 8] = [
+    const NAMES: [&str; 15] = [
         "authorization",
         "proxy-authorization",
         "cookie",
@@ -227,9 +225,20 @@ pub fn carries_credentials(name: &str) -> bool {
         "x-amz-security-token",
         "x-forwarded-client-cert",
         "signature",
+        "cookie2",
+        "set-cookie2",
+        "apikey",
+        "x-apikey",
+        "token",
+        "secret",
+        "password",
     ];
     const ENDS: [&str; 7] = ["-token", "-secret", "-key", "-password", "-auth", "-jwt", "-session"];
-    NAMES.contains(&name) || ENDS.iter().any(|end| name.ends_with(end))
+    let ends_in = |end: &&str| {
+        let tail = name.len().checked_sub(end.len()).and_then(|start| name.get(start..));
+        tail.is_some_and(|tail| tail.eq_ignore_ascii_case(end))
+    };
+    NAMES.iter().any(|known| name.eq_ignore_ascii_case(known)) || ENDS.iter().any(ends_in)
 }
 
 impl PartialEq for Request {

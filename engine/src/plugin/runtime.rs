@@ -116,7 +116,9 @@ fn config(instances: u32) -> Config {
         .epoch_interruption(true)
         .max_wasm_stack(STACK_BYTES)
         .cranelift_nan_canonicalization(true)
-        .relaxed_simd_deterministic(true)
+        .wasm_relaxed_simd(false)
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
         .memory_init_cow(true)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config

@@ -32,8 +32,8 @@ pub(super) fn initialised(
     let kept =
         |error: wasmtime::Error| CompileError::Initialiser(format!("its memory can't be kept: {error:#}"));
     let (context, instrumented) = wizer.instrument_component(component).map_err(kept)?;
-    let compiled = runtime.compile_in_time(instrumented)?;
-    let mut sandbox = Sandbox::new(Arc::clone(&fixed), &[0; 32]);
+    let compiled = runtime.machine_code(&instrumented)?;
+    let mut sandbox = Sandbox::new(Arc::clone(&fixed), [0; 32], "".into());
     sandbox.initialising = true;
     let mut store = Store::new(&runtime.engine, sandbox);
     store.limiter(|sandbox| &mut sandbox.limiter);

@@ -15,9 +15,11 @@ use super::{
 use crate::clock::{SystemClock, Timestamp};
 
 mod cached;
+mod hooks;
 mod hostile;
 mod initialised;
 mod loaded;
+mod reading;
 mod replayed;
 mod waiting;
 
@@ -62,7 +64,7 @@ fn component(world: &str, module: &str) -> Vec<u8> {
 }
 
 /// A validator of this body, which leaves the place of its answer; at 64 stands one without findings.
-fn validator(more: &str, body: &str) -> Vec<u8> {
+pub(super) fn validator(more: &str, body: &str) -> Vec<u8> {
     let module = format!(
         r#"(module
             (import "portcullis:plugin/types@1.0.0" "[resource-drop]request" (func $drop (param i32)))
@@ -82,9 +84,9 @@ fn validator(more: &str, body: &str) -> Vec<u8> {
 }
 
 /// The place of an answer without findings.
-const NOTHING: &str = "(i32.const 64)";
+pub(super) const NOTHING: &str = "(i32.const 64)";
 
-fn manifest(capabilities: &[Capability]) -> Manifest {
+pub(super) fn manifest(capabilities: &[Capability]) -> Manifest {
     Manifest {
         name: "guest".into(),
         version: "1.0.0".into(),

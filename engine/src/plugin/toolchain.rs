@@ -3,12 +3,15 @@
 //! Promises: the component is what the sources say, and it is valid; what is missing is named with the line that installs
 //! it. Must never: run in the server, or take over what the environment says of another build.
 
-use std::ffi::OsStr;
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde::Deserialize;
+
+use super::inspect::inspect;
 
 /// What plugins are compiled for.
 pub const TARGET: &str = "wasm32-unknown-unknown";
@@ -23,6 +26,7 @@ const LEAKS: &[&str] = &[
     "CARGO_BUILD_TARGET",
     "CARGO_ENCODED_RUSTFLAGS",
     "CARGO_MAKEFLAGS",
+    "LD_LIBRARY_PATH",
     "MAKEFLAGS",
     "RUSTC",
     "RUSTC_BOOTSTRAP",
@@ -31,6 +35,9 @@ const LEAKS: &[&str] = &[
     "RUSTFLAGS",
     "RUSTUP_TOOLCHAIN",
 ];
+
+/// Between flags in `CARGO_ENCODED_RUSTFLAGS`.
+const FLAG_SEPARATOR: &str = "\u{1f}";
 
 /// Why there is no component.
 #[derive(Debug, thiserror::Error)]
@@ -119,9 +126,51 @@ impl Toolchain {
                 command
             }
         };
-        command.current_dir(folder).args(["build", "--release", "--lib", "--target", TARGET]);
+        command.current_dir(folder);
+        command
+    }
+
+    /// What the compiler shall write in the place of this machine's folder of dependencies, so that a component says nothing
+    /// of who built it. The plugin's own folder is not named: paths in it are relative. The flags are the same for all
+    /// plugins of a machine, so that what they share is compiled once.
+    fn renamed(&self, folder: &Path) -> Result<OsString, ToolchainError> {
+        let mut command = self.cargo(folder);
+        command
+            .args(["metadata", "--format-version", "1", "--filter-platform", TARGET])
+            .stderr(Stdio::inherit());
+        let start = |source| ToolchainError::Start { program: "cargo metadata".to_owned(), source };
+        let output = command.output().map_err(start)?;
+        if !output.status.success() {
+            return Err(ToolchainError::Build);
+        }
+        let metadata: Metadata = serde_json::from_slice(&output.stdout).map_err(|_| ToolchainError::Build)?;
+        let folders: BTreeSet<_> = metadata.packages.into_iter().filter_map(Package::registry).collect();
+        let mut flags = OsString::new();
+        for folder in folders {
+            let separator = if flags.is_empty() { "" } else { FLAG_SEPARATOR };
+            flags.push(separator);
+            flags.push("--remap-path-prefix=");
+            flags.push(folder);
+            flags.push("=registry");
+        }
+        Ok(flags)
+    }
+
+    fn cargo_build(&self, folder: &Path, target: Option<&Path>) -> Command {
+        let mut command = self.cargo(folder);
+        command.args([
+            "build",
+            "--release",
+            "--lib",
+            "--target",
+            TARGET,
+            "--message-format=json-render-diagnostics",
+        ]);
         if matches!(self, Self::Distribution { .. }) {
             command.arg("-Zbuild-std=std,panic_abort");
+        }
+        if let Some(target) = target {
+            command.arg("--target-dir").arg(target);
         }
         command
     }
@@ -133,11 +182,8 @@ impl Toolchain {
     pub fn build(&self, folder: &Path, target: Option<&Path>) -> Result<Vec<u8>, ToolchainError> {
         let manifest = std::path::absolute(folder.join("Cargo.toml")).ok().filter(|path| path.is_file());
         let manifest = manifest.ok_or_else(|| ToolchainError::NoCrate(folder.to_owned()))?;
-        let mut command = self.cargo(folder);
-        command.arg("--message-format=json-render-diagnostics");
-        if let Some(target) = target {
-            command.arg("--target-dir").arg(target);
-        }
+        let mut command = self.cargo_build(folder, target);
+        command.env("CARGO_ENCODED_RUSTFLAGS", self.renamed(folder)?);
         let path = run(&mut command, &manifest)?;
         let module = std::fs::read(&path).map_err(|source| ToolchainError::Read { path, source })?;
         component(&module)
@@ -151,8 +197,33 @@ impl Toolchain {
 pub fn component(module: &[u8]) -> Result<Vec<u8>, ToolchainError> {
     let made = wit_component::ComponentEncoder::default().validate(true).module(module);
     // An error's causes say what is wrong; its outermost text says little.
-    made.and_then(|mut encoder| encoder.encode())
-        .map_err(|error| ToolchainError::Component(format!("{error:#}")))
+    let failed = |error| ToolchainError::Component(format!("{error:#}"));
+    let component = made.and_then(|mut encoder| encoder.encode()).map_err(failed)?;
+    let outside = inspect(&component).map_err(ToolchainError::Component)?;
+    if outside.exports.is_empty() {
+        return Err(ToolchainError::Component("it would export nothing".to_owned()));
+    }
+    Ok(component)
+}
+
+/// What `cargo metadata` says, as far as it matters here.
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    source: Option<String>,
+    manifest_path: PathBuf,
+}
+
+impl Package {
+    /// The folder of the registry that it comes from.
+    fn registry(self) -> Option<PathBuf> {
+        self.source?;
+        Some(self.manifest_path.parent()?.parent()?.to_owned())
+    }
 }
 
 /// A message of `cargo build`, as far as it matters here.
@@ -248,9 +319,19 @@ mod tests {
     }
 
     #[test]
+    fn folders_of_registries_have_another_name_in_a_component() {
+        let package = |source: Option<&str>| Package {
+            source: source.map(str::to_owned),
+            manifest_path: "/a/b-1.0.0/Cargo.toml".into(),
+        };
+        assert_eq!(package(None).registry(), None);
+        assert_eq!(package(Some("registry+x")).registry(), Some("/a".into()));
+    }
+
+    #[test]
     fn what_is_set_for_another_build_is_not_handed_on() {
         let toolchain = Toolchain::Distribution { linker: "/lld".into() };
-        let command = toolchain.cargo(Path::new("/"));
+        let command = toolchain.cargo_build(Path::new("/"), None);
         let set = |name: &str| command.get_envs().find(|(key, _)| *key == name).map(|(_, value)| value);
         assert_eq!(set("RUSTFLAGS"), Some(None));
         assert_eq!(set("RUSTUP_TOOLCHAIN"), Some(None));

@@ -7,6 +7,7 @@ use super::assignments::{self, AssignmentRow};
 use super::callers::{self, CallerRow};
 use super::changes::{self, Change};
 use super::entities::{self, EntityRow};
+use super::plugin_modes::{self, PluginModeRow};
 use super::pool::{Tx, args};
 use super::{Store, StoreError, meta};
 use crate::clock::Timestamp;
@@ -27,6 +28,8 @@ pub enum Changed {
     Entity(Box<EntityRow>),
     /// A role assignment, perhaps one that is over.
     Assignment(Box<AssignmentRow>),
+    /// How much a plugin counts, perhaps one that was taken back.
+    PluginMode(PluginModeRow),
 }
 
 impl Store {
@@ -103,6 +106,11 @@ impl Writing {
 async fn show(tx: &mut Tx, known: u64, mut see: impl FnMut(Changed) + Send) -> Result<(), StoreError> {
     tx.each("SELECT * FROM callers WHERE version > $1 OR $1 = 0", args![known], |row| {
         see(Changed::Caller(callers::from_row(&row)?));
+        Ok(())
+    })
+    .await?;
+    tx.each("SELECT * FROM plugin_modes WHERE version > $1", args![known], |row| {
+        see(Changed::PluginMode(plugin_modes::from_row(&row)?));
         Ok(())
     })
     .await?;

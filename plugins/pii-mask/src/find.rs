@@ -52,6 +52,9 @@ impl Found {
     }
 }
 
+/// The names of all kinds in the configuration.
+pub(crate) const KINDS: [&str; 6] = ["email", "card", "iban", "phone", "ip", "national_id"];
+
 /// What is looked for.
 #[derive(Debug, Default)]
 pub(crate) struct Wanted {
@@ -81,15 +84,8 @@ impl Wanted {
         Some(wanted)
     }
 
-    fn everything() -> Self {
-        Self {
-            email: true,
-            iban: true,
-            card: true,
-            address: true,
-            phone: true,
-            national: national_ids().collect(),
-        }
+    pub(crate) fn everything() -> Self {
+        Self::named(&KINDS.map(str::to_owned)).unwrap_or_default()
     }
 
     /// Whether it is worth to look closer: a look at the bytes.
@@ -138,6 +134,14 @@ impl Wanted {
         settle(found)
     }
 
+    /// The one thing that all of a text is, if it is one.
+    pub(crate) fn whole(&self, folded: &Folded) -> Option<Found> {
+        match self.find(folded).as_slice() {
+            [found] if folded.is_whole(found.start, found.end) => Some(*found),
+            _ => None,
+        }
+    }
+
     fn find_numbers(&self, run: &Run, folded: &Folded) -> Vec<(Kind, usize, usize)> {
         let mut found = Vec::new();
         if self.card {
@@ -152,14 +156,6 @@ impl Wanted {
             found.extend(phone::find(run, folded));
         }
         found
-    }
-}
-
-/// The one thing that all of a text is, if it is one.
-pub(crate) fn whole(folded: &Folded) -> Option<Found> {
-    match Wanted::everything().find(folded).as_slice() {
-        [found] if folded.is_whole(found.start, found.end) => Some(*found),
-        _ => None,
     }
 }
 

@@ -35,7 +35,7 @@ struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            content: Vec::new(),
+            content: find::KINDS.map(str::to_owned).into(),
             content_method: How::Partial,
             paths: Vec::new(),
             except: Vec::new(),
@@ -78,6 +78,8 @@ impl From<Method> for How {
 
 /// The plugin.
 struct PiiMask {
+    /// What a value can be as a whole.
+    everything: Wanted,
     content: Wanted,
     content_method: How,
     paths: Vec<(Place, How)>,
@@ -97,6 +99,7 @@ impl Mask for PiiMask {
         let pattern = |text: &String| Place::pattern(text).ok_or(Failure::Misconfigured);
         let path = |path: &Path| Ok::<_, Failure>((pattern(&path.path)?, path.method));
         Ok(Self {
+            everything: Wanted::everything(),
             content: Wanted::named(&settings.content).ok_or(Failure::Misconfigured)?,
             content_method: settings.content_method,
             paths: settings.paths.iter().map(path).collect::<Result<_, _>>()?,
@@ -147,18 +150,18 @@ impl PiiMask {
             Node::Boolean(false) => "false",
             _ => "null",
         };
+        if how == How::Redact {
+            return self.text.clone();
+        }
         let folded = Folded::new(written);
-        let found = find::whole(&folded);
-        match how {
-            How::Redact => self.text.clone(),
-            How::Hash => {
-                self.hashed(&found.map_or_else(|| written.to_owned(), |found| found.canonical(&folded)))
-            }
-            How::Partial => match (found, value) {
-                (Some(found), _) => show::partial(&found, &folded, &self.text),
-                (None, Node::Text(_)) => show::beginning(&folded, &self.text),
-                (None, _) => self.text.clone(),
-            },
+        let found = self.everything.whole(&folded);
+        if how == How::Hash {
+            return self.hashed(&found.map_or_else(|| written.to_owned(), |found| found.canonical(&folded)));
+        }
+        match (found, value) {
+            (Some(found), _) => show::partial(&found, &folded, &self.text),
+            (None, Node::Text(_)) => show::beginning(&folded, &self.text),
+            (None, _) => self.text.clone(),
         }
     }
 
@@ -202,7 +205,7 @@ impl PiiMask {
         });
         let Some(code) = code else { return self.text.clone() };
         let digits = code.iter().take(CODE_BYTES).map(|byte| format!("{byte:02x}"));
-        std::iter::once("hash:".to_owned()).chain(digits).collect()
+        std::iter::once("hmac:".to_owned()).chain(digits).collect()
     }
 }
 

@@ -74,11 +74,11 @@ fn address(written: &str, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::find;
+    use crate::find::Wanted;
 
     fn shown(text: &str) -> String {
         let folded = Folded::new(text);
-        match find::whole(&folded) {
+        match Wanted::everything().whole(&folded) {
             Some(found) => partial(&found, &folded, "***"),
             None => beginning(&folded, "***"),
         }

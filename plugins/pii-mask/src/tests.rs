@@ -97,7 +97,7 @@ fn equal_values_have_equal_codes_however_they_are_written() {
     assert_eq!(texts[0], texts[1]);
     assert_eq!(format!("x {}", texts[0]), texts[2]);
     assert_ne!(texts[3], texts[4]);
-    assert_eq!(texts[0].len(), "hash:".len() + 32);
+    assert!(texts[0].starts_with("hmac:") && texts[0].len() == 37);
 }
 
 #[test]

@@ -1,18 +1,35 @@
 use super::Host;
 use crate::host::crypto::Algorithm;
 use crate::host::{clock, counter, crypto, kv, lookup, random};
-use crate::{Document, Node, Refusal, Request};
+use crate::{Document, Node, Refusal, Request, ValueRef};
 
 #[test]
 fn a_document_keeps_its_order_and_its_numbers() {
     let document = Document::parse(r#"{"b":1.50,"a":{"x/y":[true,null,"é"]},"c":{}}"#).unwrap();
     assert_eq!(document.members("").unwrap(), ["b", "a", "c"]);
-    assert_eq!(document.get("/b"), Some(Node::Number("1.50".into())));
+    assert_eq!(document.get("/b"), Some(Node::Number("1.5".into())));
     assert_eq!(document.get("/a/x~1y/2"), Some(Node::Text("é".into())));
     assert_eq!(document.get("/a/x~1y/02"), None);
     let pointers: Vec<_> = document.leaves().into_iter().map(|leaf| leaf.pointer).collect();
     assert_eq!(pointers, ["/b", "/a/x~1y/0", "/a/x~1y/1", "/a/x~1y/2", "/c"]);
     assert_eq!(document.json("/a").as_deref(), Some(r#"{"x/y":[true,null,"é"]}"#));
+}
+
+#[test]
+fn a_table_of_leaves_holds_what_the_leaves_are() {
+    let document = Document::parse(r#"{"a~":[null,true,-7,"é/"],"":[],"c":{}}"#).unwrap();
+    let table = document.leaf_table();
+    let found: Vec<_> = table.iter().map(|leaf| (leaf.pointer, leaf.value)).collect();
+    let expected = [
+        ("/a~0/0", ValueRef::Null),
+        ("/a~0/1", ValueRef::Boolean(true)),
+        ("/a~0/2", ValueRef::Number("-7")),
+        ("/a~0/3", ValueRef::Text("é/")),
+        ("/", ValueRef::Array),
+        ("/c", ValueRef::Object),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(document.leaves()[3].value, Node::Text("é/".into()));
 }
 
 #[test]

@@ -2,7 +2,9 @@
 //! obligations and its values are each in a file of their own.
 
 mod batch;
+mod http;
 mod obligations;
+mod plugins;
 mod refused;
 mod values;
 

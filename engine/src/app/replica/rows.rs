@@ -1,10 +1,16 @@
 //! Rows of the store, as what memory holds.
 
+use std::sync::Arc;
+
+use super::Known;
 use crate::entity::{AssignmentUpdate, Data, EntityUpdate, Kind, Named, Scope, Status, Update};
+use crate::plugin::Mode;
+use crate::plugin::modes::{ModeRule, Overrides};
 use crate::store::StoreError;
 use crate::store::assignments::AssignmentRow;
 use crate::store::callers::CallerRow;
 use crate::store::entities::EntityRow;
+use crate::store::plugin_modes::PluginModeRow;
 use crate::store::writing::Changed;
 
 /// A row says what this program can't read: nothing of its change counts.
@@ -27,6 +33,8 @@ impl From<UnreadableRow> for StoreError {
 pub(in crate::app) struct Batch {
     data: Data,
     callers: Vec<CallerRow>,
+    modes: Vec<ModeUpdate>,
+    overrides: Arc<Overrides>,
     waiting: Vec<Update>,
     failed: Option<UnreadableRow>,
 }
@@ -34,13 +42,26 @@ pub(in crate::app) struct Batch {
 const AT_ONCE: usize = 20_000;
 
 impl Batch {
-    pub(in crate::app) fn over(data: &Data) -> Self {
-        Self { data: data.clone(), callers: Vec::new(), waiting: Vec::new(), failed: None }
+    pub(in crate::app) fn over(known: &Known) -> Self {
+        Self {
+            data: known.data.as_ref().clone(),
+            callers: Vec::new(),
+            modes: Vec::new(),
+            overrides: Arc::clone(&known.modes),
+            waiting: Vec::new(),
+            failed: None,
+        }
     }
 
     pub(in crate::app) fn add(&mut self, changed: Changed) {
         let update = match changed {
             Changed::Caller(row) => return self.callers.push(row),
+            Changed::PluginMode(row) => {
+                return match ModeUpdate::try_from(row) {
+                    Ok(update) => self.modes.push(update),
+                    Err(error) => self.failed = Some(error),
+                };
+            }
             Changed::Entity(row) => Update::try_from(*row),
             Changed::Assignment(row) => Update::try_from(*row),
         };
@@ -57,12 +78,15 @@ impl Batch {
         self.data = self.data.apply(self.waiting.drain(..));
     }
 
-    pub(in crate::app) fn finish(mut self) -> Result<(Data, Vec<CallerRow>), UnreadableRow> {
+    /// What is known then, as of this change, and the rows of callers.
+    pub(in crate::app) fn finish(mut self, sequence: u64) -> Result<(Known, Vec<CallerRow>), UnreadableRow> {
         self.settle();
-        match self.failed {
-            Some(error) => Err(error),
-            None => Ok((self.data, self.callers)),
+        if let Some(error) = self.failed {
+            return Err(error);
         }
+        let known =
+            Known { sequence, data: Arc::new(self.data), modes: with_modes(&self.overrides, self.modes) };
+        Ok((known, self.callers))
     }
 }
 
@@ -133,4 +157,45 @@ impl TryFrom<AssignmentRow> for Update {
             version: row.version,
         }))
     }
+}
+
+/// A plugin's mode that is new, or was taken back.
+#[derive(Clone, Debug)]
+pub(in crate::app) struct ModeUpdate {
+    plugin: String,
+    rule: ModeRule,
+    is_gone: bool,
+}
+
+impl TryFrom<PluginModeRow> for ModeUpdate {
+    type Error = UnreadableRow;
+
+    fn try_from(row: PluginModeRow) -> Result<Self, UnreadableRow> {
+        let unreadable = |what| UnreadableRow { id: row.plugin.clone(), what };
+        let route = Some(&row.route).filter(|route| !route.is_empty()).map(|route| route.parse());
+        let route = route.transpose().map_err(|_| unreadable("route"))?;
+        let mode = row.mode.as_deref().map(|name| Mode::from_name(name).ok_or_else(|| unreadable("mode")));
+        let mode = mode.transpose()?;
+        let tenant = Some(row.tenant_id).filter(|tenant| !tenant.is_empty());
+        let rule = ModeRule { tenant, route, mode: mode.unwrap_or_default() };
+        Ok(Self { plugin: row.plugin, rule, is_gone: mode.is_none() })
+    }
+}
+
+/// The overrides with these changes in them.
+pub(in crate::app) fn with_modes(overrides: &Arc<Overrides>, updates: Vec<ModeUpdate>) -> Arc<Overrides> {
+    if updates.is_empty() {
+        return Arc::clone(overrides);
+    }
+    let mut all = overrides.0.clone();
+    for ModeUpdate { plugin, rule, is_gone } in updates {
+        let rules = all.remove(&plugin).unwrap_or_default();
+        let others =
+            rules.iter().filter(|other| (&other.tenant, &other.route) != (&rule.tenant, &rule.route));
+        let rules: Arc<[ModeRule]> = others.cloned().chain((!is_gone).then(|| rule.clone())).collect();
+        if !rules.is_empty() {
+            all.insert(plugin, rules);
+        }
+    }
+    Arc::new(Overrides(all))
 }

@@ -6,8 +6,8 @@ use serde_json::Value;
 use wasmtime::component::Resource;
 
 use super::{Document, Ended, Sandbox};
-use crate::plugin::FailureKind;
 use crate::plugin::bindings::portcullis::plugin::types;
+use crate::plugin::{FailureKind, pointer};
 
 impl Sandbox {
     fn document(&self, handle: &Resource<Document>) -> Result<Arc<Value>, Ended> {
@@ -22,7 +22,7 @@ impl types::HostDocument for Sandbox {
         document: Resource<Document>,
         pointer: String,
     ) -> wasmtime::Result<Option<types::Node>> {
-        let node = self.document(&document)?.pointer(&pointer).map(node_of);
+        let node = pointer::find(&*self.document(&document)?, &pointer).map(node_of);
         self.count(pointer.len() + node.as_ref().map_or(0, size_of_node))?;
         Ok(node)
     }
@@ -33,21 +33,46 @@ impl types::HostDocument for Sandbox {
         pointer: String,
     ) -> wasmtime::Result<Option<Vec<String>>> {
         let root = self.document(&document)?;
-        let Some(Value::Object(members)) = root.pointer(&pointer) else { return Ok(None) };
+        let Some(Value::Object(members)) = pointer::find(&root, &pointer) else { return Ok(None) };
         self.count(pointer.len() + members.keys().map(|name| name.len() + 8).sum::<usize>())?;
         Ok(Some(members.keys().cloned().collect()))
     }
 
     fn leaves(&mut self, document: Resource<Document>) -> wasmtime::Result<Vec<types::Leaf>> {
         let root = self.document(&document)?;
-        let mut walk = Walk { sandbox: self, leaves: Vec::new(), pointer: String::new() };
-        walk.visit(&root)?;
-        Ok(walk.leaves)
+        let mut leaves = Vec::new();
+        each_leaf(&root, &mut String::new(), &mut |pointer, value| {
+            let value = node_of(value);
+            self.count(pointer.len() + size_of_node(&value))?;
+            leaves.push(types::Leaf { pointer: pointer.to_owned(), value });
+            Ok(())
+        })?;
+        Ok(leaves)
+    }
+
+    fn leaf_table(&mut self, document: Resource<Document>) -> wasmtime::Result<types::LeafTable> {
+        let root = self.document(&document)?;
+        let (mut text, mut rows) = (String::new(), Vec::new());
+        each_leaf(&root, &mut String::new(), &mut |pointer, value| {
+            let start = text.len();
+            text.push_str(pointer);
+            let kind = push_value(&mut text, value);
+            let (pointer, whole) = (pointer.len(), text.len() - start);
+            self.count(whole + ROW_BYTES)?;
+            let bytes = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+            rows.push(types::LeafRow {
+                pointer_bytes: bytes(pointer),
+                value_bytes: bytes(whole - pointer),
+                kind,
+            });
+            Ok(())
+        })?;
+        Ok(types::LeafTable { text, rows })
     }
 
     fn json(&mut self, document: Resource<Document>, pointer: String) -> wasmtime::Result<Option<String>> {
         let root = self.document(&document)?;
-        let Some(found) = root.pointer(&pointer) else { return Ok(None) };
+        let Some(found) = pointer::find(&root, &pointer) else { return Ok(None) };
         let text = found.to_string();
         self.count(pointer.len() + text.len())?;
         Ok(Some(text))
@@ -62,59 +87,57 @@ impl types::HostDocument for Sandbox {
     }
 }
 
+/// What a row takes in the plugin's memory.
+const ROW_BYTES: usize = 12;
+
 /// Every value without parts, with its pointer.
-struct Walk<'a> {
-    sandbox: &'a mut Sandbox,
-    leaves: Vec<types::Leaf>,
-    pointer: String,
-}
-
-impl Walk<'_> {
-    fn visit(&mut self, value: &Value) -> Result<(), Ended> {
-        match value {
-            Value::Object(members) => {
-                for (name, value) in members {
-                    self.step(|pointer| escape(name, pointer), value)?;
-                }
-            }
-            Value::Array(elements) => {
-                for (place, value) in elements.iter().enumerate() {
-                    let step = |pointer: &mut String| {
-                        pointer.push_str(itoa::Buffer::new().format(place));
-                    };
-                    self.step(step, value)?;
-                }
-            }
-            leaf => {
-                let value = node_of(leaf);
-                self.sandbox.count(self.pointer.len() + size_of_node(&value))?;
-                self.leaves.push(types::Leaf { pointer: self.pointer.clone(), value });
+fn each_leaf(
+    value: &Value,
+    pointer: &mut String,
+    found: &mut impl FnMut(&str, &Value) -> Result<(), Ended>,
+) -> Result<(), Ended> {
+    let before = pointer.len();
+    match value {
+        Value::Object(members) if !members.is_empty() => {
+            for (name, value) in members {
+                pointer::push(pointer, name);
+                each_leaf(value, pointer, found)?;
+                pointer.truncate(before);
             }
         }
-        Ok(())
+        Value::Array(elements) if !elements.is_empty() => {
+            for (place, value) in elements.iter().enumerate() {
+                pointer.push('/');
+                pointer.push_str(itoa::Buffer::new().format(place));
+                each_leaf(value, pointer, found)?;
+                pointer.truncate(before);
+            }
+        }
+        leaf => found(pointer, leaf)?,
     }
-
-    fn step(&mut self, name: impl FnOnce(&mut String), value: &Value) -> Result<(), Ended> {
-        let before = self.pointer.len();
-        self.pointer.push('/');
-        name(&mut self.pointer);
-        let done = self.visit(value);
-        self.pointer.truncate(before);
-        done
-    }
+    Ok(())
 }
 
-/// RFC 6901 §3.
-fn escape(name: &str, pointer: &mut String) {
-    if !name.contains(['~', '/']) {
-        return pointer.push_str(name);
-    }
-    for letter in name.chars() {
-        match letter {
-            '~' => pointer.push_str("~0"),
-            '/' => pointer.push_str("~1"),
-            other => pointer.push(other),
+fn push_value(text: &mut String, value: &Value) -> types::LeafKind {
+    match value {
+        Value::Null => types::LeafKind::Null,
+        Value::Bool(value) => {
+            text.push_str(if *value { "true" } else { "false" });
+            types::LeafKind::Boolean
         }
+        Value::Number(number) => {
+            match number.as_i64() {
+                Some(number) => text.push_str(itoa::Buffer::new().format(number)),
+                None => text.push_str(&number.to_string()),
+            }
+            types::LeafKind::Number
+        }
+        Value::String(value) => {
+            text.push_str(value);
+            types::LeafKind::Text
+        }
+        Value::Array(_) => types::LeafKind::Array,
+        Value::Object(_) => types::LeafKind::Object,
     }
 }
 

@@ -16,6 +16,7 @@ const RANDOM_BYTES: usize = 4_096;
 impl log::Host for Sandbox {
     fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
         self.may(Capability::Log)?;
+        self.count(message.len())?;
         let Some(left) = self.log_bytes_left.checked_sub(message.len() as u64 + 1) else {
             self.logs_dropped = self.logs_dropped.saturating_add(1);
             return Ok(());
@@ -58,7 +59,8 @@ impl random::Host for Sandbox {
         }
         self.count(count)?;
         let mut bytes = vec![0; count];
-        self.random.fill(&mut bytes);
+        let seed = &self.seed;
+        self.random.get_or_insert_with(|| blake3::Hasher::new_keyed(seed).finalize_xof()).fill(&mut bytes);
         Ok(bytes)
     }
 }
@@ -70,6 +72,7 @@ impl lookup::Host for Sandbox {
         id: String,
     ) -> wasmtime::Result<Result<Resource<Document>, types::Refusal>> {
         self.may(Capability::Lookup)?;
+        self.count(type_name.len() + id.len())?;
         let answer =
             self.answered("lookup.attributes", &[type_name.as_bytes(), id.as_bytes()], |sandbox| {
                 match &sandbox.lookup {
@@ -80,10 +83,21 @@ impl lookup::Host for Sandbox {
         Ok(match answer {
             Ok(attributes) => {
                 let attributes: Arc<Value> = Arc::new(attributes);
+                self.count(size_of(&attributes))?;
                 Ok(Resource::new_own(self.hold(attributes)?))
             }
             Err(refusal) => Err(refusal.into()),
         })
+    }
+}
+
+/// About what a document takes.
+fn size_of(value: &Value) -> usize {
+    16 + match value {
+        Value::String(text) => text.len(),
+        Value::Array(elements) => elements.iter().map(size_of).sum(),
+        Value::Object(members) => members.iter().map(|(name, value)| name.len() + size_of(value)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
     }
 }
 

@@ -112,9 +112,16 @@ async fn text_that_is_no_utf_8_is_a_bad_answer() {
 
 #[tokio::test]
 async fn a_million_findings_are_no_answer() {
-    let body = "(i32.store (i32.const 68) (i32.const 128)) (i32.store (i32.const 72) (i32.const 1000000)) (i32.const 64)";
-    let called = outcome("(data (i32.const 0) \"\")", body).await;
-    assert!(called.output.is_err(), "{called:?}");
+    let findings = |count: u32| {
+        format!(
+            "(drop (memory.grow (i32.const 190)))
+            (i32.store (i32.const 68) (i32.const 128)) (i32.store (i32.const 72) (i32.const {count})) (i32.const 64)"
+        )
+    };
+    // They are no part of its memory; they pass the boundary in more bytes than may pass; there are more than may be.
+    fails_of(&outcome("", &findings(1_000_000)).await, FailureKind::BadAnswer);
+    fails_of(&outcome("", &findings(300_000)).await, FailureKind::HostBytes);
+    fails_of(&outcome("", &findings(1_001)).await, FailureKind::BadAnswer);
 }
 
 const LOG: &str = r#"(import "portcullis:plugin/log@1.0.0" "write" (func $write (param i32 i32 i32)))"#;

@@ -30,6 +30,10 @@ fn within(folded: &Folded, start: usize, end: usize) -> Option<(usize, usize)> {
     while end > start && is_stop(folded.before(end)) {
         end -= 1;
     }
+    let count = |sign: char| folded.letters(start, end).filter(|letter| *letter == sign).count();
+    if count(':') < 2 && count('.') < 3 {
+        return None;
+    }
     let text = folded.text(start, end);
     let is_word =
         |letter: Option<char>| letter.is_some_and(|letter| letter.is_alphanumeric() || letter == '_');

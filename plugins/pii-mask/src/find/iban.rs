@@ -8,7 +8,7 @@ const COUNTRIES: &str = "AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 
     KW30 KZ20 LB28 LC32 LI21 LT20 LU20 LV21 LY25 MC27 MD24 ME22 MK19 MN20 MR27 MT31 MU30 NI28 NL18 NO15 OM23 PK24 PL28 \
     PS29 PT25 QA29 RO24 RS22 RU33 SA24 SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 \
     YE30";
-/// The code, two digits, and what is checked first to be cheap.
+/// The code and two digits: they count last.
 const HEAD: usize = 4;
 
 pub(super) fn find(folded: &Folded) -> Vec<(usize, usize)> {
@@ -28,13 +28,17 @@ pub(super) fn find(folded: &Folded) -> Vec<(usize, usize)> {
 
 /// Behind the end of the number that begins here.
 fn end(folded: &Folded, start: usize) -> Option<usize> {
-    let first = folded.at(start).filter(char::is_ascii_alphabetic)?.to_ascii_uppercase();
-    let second = folded.at(start + 1).filter(char::is_ascii_alphabetic)?.to_ascii_uppercase();
+    let letter = |at: usize| folded.at(at).filter(char::is_ascii_alphabetic);
+    let (first, second) = (letter(start)?, letter(start + 1)?);
+    // Most words end here.
+    if !(start + 2..start + HEAD).all(|at| folded.at(at).is_some_and(|letter| letter.is_ascii_digit())) {
+        return None;
+    }
     let is_label = || folded.text(start.saturating_sub(4), start).eq_ignore_ascii_case("iban");
     if folded.before(start).is_some_and(char::is_alphanumeric) && !is_label() {
         return None;
     }
-    let length = length(first, second)?;
+    let length = length(first.to_ascii_uppercase(), second.to_ascii_uppercase())?;
     let mut remainder = Remainder::default();
     let (mut at, mut head) = (start, Vec::with_capacity(HEAD));
     let mut count = 0;
@@ -51,9 +55,6 @@ fn end(folded: &Folded, start: usize) -> Option<usize> {
             return None;
         }
         at += 1;
-        if count == HEAD && !head.iter().skip(2).all(char::is_ascii_digit) {
-            return None;
-        }
     }
     head.into_iter().for_each(|letter| remainder.add(letter));
     let is_over = !folded.at(at).is_some_and(char::is_alphanumeric);

@@ -204,7 +204,7 @@ fn national_ids_satisfy_their_checks() {
 
 #[test]
 fn what_overlaps_is_one_and_shows_no_more_than_its_stricter_part() {
-    let all = ["email", "card", "iban", "phone", "ip", "national_id"];
+    let all = KINDS;
     assert_eq!(
         found(&all, "4111111111111111@example.org"),
         [(Kind::Email, "4111111111111111@example.org".to_owned())]
@@ -244,4 +244,31 @@ fn texts_of_every_shape_are_read_to_their_end() {
     }
     let long = "1 ".repeat(20_000) + &"@".repeat(5_000) + &"1:".repeat(5_000);
     assert!(wanted.find(&Folded::new(&long)).len() < 20_000);
+}
+
+#[test]
+fn what_only_looks_like_personal_data_stays() {
+    for text in [
+        "2026-01-02T03:04:05Z",
+        "version 1.2.3 of 2026",
+        "4111 1111 1111 1112",
+        "order 1234567",
+        "10:30 to 11:45",
+        "price 1,234.56",
+        "uuid 3f2504e0-4f89-41d3-9a0c-0305e82c3301",
+        "000-12-3456",
+        "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "1700000000000",
+        "https://example.org/a/b?page=2&size=50#top",
+        "12.345.678,90 EUR",
+    ] {
+        assert_eq!(found(&KINDS, text), [], "{text}");
+    }
+}
+
+#[test]
+fn all_kinds_are_found_when_all_are_wanted() {
+    assert_eq!(Wanted::everything().national.len(), 14);
+    assert_eq!(found(&KINDS, "from 192.0.2.60:8080")[0].0, Kind::Address);
+    assert_eq!(found(&KINDS, "dni 12345678Z")[0].0, Kind::National("es_dni"));
 }

@@ -18,6 +18,14 @@ impl Validate for Echo {
             sum = add(sum, header.value.as_bytes());
         }
         sum = add(sum, request.raw_body());
+        if let Some(body) = request.body() {
+            for leaf in body.leaf_table().iter() {
+                sum = add(sum, leaf.pointer.as_bytes());
+                if let ValueRef::Text(text) | ValueRef::Number(text) = leaf.value {
+                    sum = add(sum, text.as_bytes());
+                }
+            }
+        }
         Ok(vec![Finding::new("echo", 0, Location::Whole, sum.to_string())])
     }
 }

@@ -1,0 +1,127 @@
+//! Which route a request has.
+//!
+//! Promises: at most one; the exact segment counts before `{name}`, that before `{*rest}`, the method before `*`. Patterns
+//! of which none of these says which counts are refused.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use super::path::{generous, segments};
+use super::pattern::{Pattern, Piece, Relation};
+
+/// Routes by their segments.
+#[derive(Debug, Default)]
+pub(super) struct Router {
+    root: Node,
+    patterns: Vec<Pattern>,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    exact: HashMap<String, Node>,
+    one: Option<Box<Node>>,
+    rest: Methods,
+    here: Methods,
+}
+
+/// Methods, and which route each is.
+#[derive(Debug, Default)]
+struct Methods(Vec<(String, usize)>);
+
+impl Methods {
+    fn find(&self, method: &str) -> Option<usize> {
+        let named = |wanted: &str| self.0.iter().find(|(known, _)| known == wanted).map(|(_, route)| *route);
+        named(method).or_else(|| named("*"))
+    }
+}
+
+impl Router {
+    /// A router; the patterns' places are the routes'.
+    ///
+    /// # Errors
+    /// Two places whose patterns are in each other's way, and how.
+    pub(super) fn new(patterns: &[Pattern]) -> Result<Self, (usize, usize, &'static str)> {
+        for (second, pattern) in patterns.iter().enumerate() {
+            for (first, earlier) in patterns.iter().take(second).enumerate() {
+                if !pattern.shares_method(earlier) {
+                    continue;
+                }
+                match pattern.relation(earlier) {
+                    Relation::Equal if pattern.method == earlier.method => {
+                        return Err((first, second, "the same requests are the ones of"));
+                    }
+                    Relation::Crossing => {
+                        return Err((
+                            first,
+                            second,
+                            "it shares paths with another, and neither is more exact in every segment: see",
+                        ));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let mut root = Node::default();
+        for (route, pattern) in patterns.iter().enumerate() {
+            root.add(&pattern.pieces, &pattern.method, route);
+        }
+        Ok(Self { root, patterns: patterns.to_vec() })
+    }
+
+    /// The route of a request.
+    pub(super) fn find(&self, method: &str, path: &str) -> Option<usize> {
+        self.root.find(&segments(path)?, method)
+    }
+
+    /// Whether a generous reader could take a request that has no route for one that has.
+    pub(super) fn resembles(&self, method: &str, path: &str) -> bool {
+        let generous = generous(path);
+        // A known path under a method that it does not have is another request.
+        let alike = |pattern: &&Pattern| pattern.method == "*" || pattern.method.eq_ignore_ascii_case(method);
+        self.patterns.iter().filter(alike).any(|pattern| pattern.takes_generously(&generous))
+    }
+}
+
+impl Pattern {
+    fn takes_generously(&self, segments: &[String]) -> bool {
+        let mut left = segments.iter();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Exact(text) if text.is_empty() => {}
+                Piece::Exact(text) => {
+                    if left.next().is_none_or(|segment| *segment != text.to_lowercase()) {
+                        return false;
+                    }
+                }
+                Piece::One => {
+                    if left.next().is_none() {
+                        return false;
+                    }
+                }
+                Piece::Rest => return left.next().is_some(),
+            }
+        }
+        left.next().is_none()
+    }
+}
+
+impl Node {
+    fn add(&mut self, pieces: &[Piece], method: &str, route: usize) {
+        let named = (method.to_owned(), route);
+        match pieces.split_first() {
+            None => self.here.0.push(named),
+            Some((Piece::Rest, _)) => self.rest.0.push(named),
+            Some((Piece::One, rest)) => self.one.get_or_insert_default().add(rest, method, route),
+            Some((Piece::Exact(text), rest)) => {
+                self.exact.entry(text.clone()).or_default().add(rest, method, route);
+            }
+        }
+    }
+
+    fn find(&self, segments: &[Cow<'_, str>], method: &str) -> Option<usize> {
+        let Some((first, rest)) = segments.split_first() else { return self.here.find(method) };
+        let exact = || self.exact.get(&**first)?.find(rest, method);
+        let one = || self.one.as_ref().filter(|_| !first.is_empty())?.find(rest, method);
+        exact().or_else(one).or_else(|| if first.is_empty() { None } else { self.rest.find(method) })
+    }
+}
