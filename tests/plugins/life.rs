@@ -236,7 +236,7 @@ fn a_plugin_runs_by_the_signature_of_a_key_that_is_trusted() {
     };
     let refused = start("").run_refused();
     assert!(refused.stderr.contains("not in `plugins.trusted_keys`"), "{}", refused.output());
-    let mut served = start(&format!("{public:?}")).start();
+    let served = start(&format!("{public:?}")).start();
     let line = served.line(std::time::Duration::from_secs(60));
     assert!(line.is_some_and(|line| line.contains("listening")), "{}", served.stderr());
     drop(served);
