@@ -47,7 +47,9 @@ mod log_modes;
 mod packs;
 mod plugins {
     mod guests;
+    mod life;
     mod oblige;
+    pub(crate) mod placed;
     mod walk;
 }
 mod readme;
@@ -75,6 +77,7 @@ mod routes {
         mod groups;
         mod keys;
         pub(crate) mod mask;
+        mod plugins;
         mod policies {
             mod simulate;
         }

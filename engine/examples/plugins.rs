@@ -1,7 +1,8 @@
 //! What a call of a plugin costs, in this process: the part of `cargo xtask bench plugin` that needs no server.
 //!
-//! `plugins COMPONENT MANIFEST`: calls a validator with 8 headers and a body of 4 KB, each time in a fresh instance, and prints the
-//! percentiles of a call, from making the instance to unmaking it: of one plugin, and of 64 in turns.
+//! `plugins COMPONENT MANIFEST [ROUNDS]`: calls a validator with 8 headers and a body of 4 KB, each time in a fresh
+//! instance, and prints the percentiles of a call, from making the instance to unmaking it: of one plugin, and of 64 in
+//! turns. Each round prints them again.
 
 #![expect(clippy::print_stdout, reason = "it prints its figures")]
 
@@ -45,8 +46,10 @@ impl Keys for NoKeys {
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [component, manifest] = arguments.as_slice() else {
-        return Err("usage: plugins COMPONENT MANIFEST".into());
+    let (component, manifest, rounds) = match arguments.as_slice() {
+        [component, manifest] => (component, manifest, 1),
+        [component, manifest, rounds] => (component, manifest, rounds.parse::<u32>()?),
+        _ => return Err("usage: plugins COMPONENT MANIFEST [ROUNDS]".into()),
     };
     let component = std::fs::read(component)?;
     let manifest: Manifest = toml::from_str(&std::fs::read_to_string(manifest)?)?;
@@ -57,11 +60,13 @@ fn main() -> Result<(), Failure> {
     let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     executor.block_on(async {
         let one = plugins.get(..1).unwrap_or_default();
-        for (name, plugins) in [("fresh_call", one), ("fresh_call_64", &plugins)] {
-            let took = measure(plugins).await?;
-            for (percentile, place) in [("p50", CALLS / 2), ("p99", CALLS * 99 / 100)] {
-                let took = took.get(place).copied().unwrap_or_default();
-                println!("plugin.{name}_{percentile}_us = {:.2} us", took.as_secs_f64() * 1e6);
+        for _ in 0..rounds {
+            for (name, plugins) in [("fresh_call", one), ("fresh_call_64", &plugins)] {
+                let took = measure(plugins).await?;
+                for (percentile, place) in [("p50", CALLS / 2), ("p99", CALLS * 99 / 100)] {
+                    let took = took.get(place).copied().unwrap_or_default();
+                    println!("plugin.{name}_{percentile}_us = {:.2} us", took.as_secs_f64() * 1e6);
+                }
             }
         }
         Ok(())

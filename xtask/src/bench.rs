@@ -8,6 +8,7 @@ mod decision;
 mod entities;
 mod figures;
 mod load;
+mod plugin;
 mod questions;
 
 use std::time::Duration;
@@ -30,6 +31,11 @@ const BENCHES: &[Bench] = &[
         name: "entities",
         about: "a million entities: import, memory, decisions with roles of the store",
         run: entities::run,
+    },
+    Bench {
+        name: "plugin",
+        about: "a call of a plugin in a fresh instance: alone, and with 64 loaded",
+        run: plugin::run,
     },
     Bench {
         name: "bare",

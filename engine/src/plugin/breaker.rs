@@ -111,6 +111,14 @@ impl Breakers {
         }
     }
 
+    /// The probe did not come to an end, or not to one that says something: another may be made at once.
+    pub fn give_back(&self, tenant: &str) {
+        let mut all = self.by_tenant.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(breaker) = find(&mut all, tenant) {
+            breaker.probed_at = None;
+        }
+    }
+
     /// How a call that went on went; true when that has opened the breaker.
     pub fn note(
         &self,
@@ -119,6 +127,11 @@ impl Breakers {
         now: Duration,
     ) -> bool {
         let faulty = failure.is_some_and(is_fault);
+        // Nothing ran: that shows nothing.
+        if passage == Passage::Probe && failure == Some(FailureKind::Unavailable) {
+            self.give_back(tenant);
+            return false;
+        }
         if passage == Passage::Closed && !faulty {
             return false;
         }
@@ -268,6 +281,20 @@ mod tests {
         assert_eq!(breakers.pass("a", at(6_000)), Passage::Probe);
         assert_eq!(breakers.pass("a", at(35_999)), Passage::Open);
         assert_eq!(breakers.pass("a", at(36_000)), Passage::Probe);
+    }
+
+    #[test]
+    fn a_probe_that_was_given_back_or_could_not_run_is_made_again_at_once() {
+        let breakers = Breakers::new(SETTINGS);
+        for time in [0, 1, 2] {
+            fail(&breakers, "a", at(time));
+        }
+        assert_eq!(breakers.pass("a", at(6_000)), Passage::Probe);
+        breakers.give_back("a");
+        assert_eq!(breakers.pass("a", at(6_001)), Passage::Probe);
+        assert!(!breakers.note((&"a".into(), Passage::Probe), Some(FailureKind::Unavailable), at(6_002)));
+        assert_eq!(breakers.pass("a", at(6_003)), Passage::Probe, "it is not closed by what did not run");
+        assert_eq!(breakers.pass("a", at(6_004)), Passage::Open);
     }
 
     #[test]

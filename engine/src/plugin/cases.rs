@@ -188,7 +188,7 @@ pub fn read(folder: &Path) -> Result<Vec<CaseFile>, CaseError> {
 /// Runs all cases of the files. It blocks: not on a worker.
 ///
 /// # Errors
-/// When there is no runtime for them, or two keys have one name.
+/// When there is no runtime for them, two keys have one name, or they take longer than they may.
 pub fn run(setup: Setup<'_>, files: &[CaseFile]) -> Result<Vec<CaseResult>, TrialError> {
     let mut keys = CaseKeys::default();
     for file in files {
@@ -200,6 +200,8 @@ pub fn run(setup: Setup<'_>, files: &[CaseFile]) -> Result<Vec<CaseResult>, Tria
     for file in files {
         for case in &file.cases {
             results.push(run_one(&mut trial, file, case));
+            // After it: what was cut short is no result.
+            trial.check_time()?;
         }
     }
     Ok(results)

@@ -174,7 +174,9 @@ impl Build {
         let called = match passage {
             Passage::Open => not_called(),
             Passage::Closed | Passage::Probe => {
+                let mut probing = Probing { breakers, tenant, is_open: passage == Passage::Probe };
                 let called = self.plugin.call(surroundings, input).await;
+                probing.is_open = false;
                 let failure = called.output.as_ref().err().map(|failure| failure.kind);
                 if breakers.note((tenant, passage), failure, self.clock.monotonic()) {
                     self.stats.circuit_opened();
@@ -204,6 +206,21 @@ impl Build {
         }
         if called.logs_dropped > 0 {
             tracing::warn!(plugin, dropped = called.logs_dropped, "the plugin logged more than it may");
+        }
+    }
+}
+
+/// A probe under way. When whoever waits for the call goes away, it ends here, and is given back.
+struct Probing<'a> {
+    breakers: &'a Breakers,
+    tenant: &'a str,
+    is_open: bool,
+}
+
+impl Drop for Probing<'_> {
+    fn drop(&mut self) {
+        if self.is_open {
+            self.breakers.give_back(self.tenant);
         }
     }
 }

@@ -58,7 +58,12 @@ const MOST_WISHES: usize = 256;
 /// Whether a plugin can have this name: it stands in paths, reasons and keys of the state.
 pub fn is_plugin_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    name.len() <= 64 && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.bytes().all(allowed)
+    // The server's own findings have that name.
+    let is_free = name != crate::evaluation::HOST;
+    is_free
+        && name.len() <= 64
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.bytes().all(allowed)
 }
 
 impl Manifest {

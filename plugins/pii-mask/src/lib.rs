@@ -1,52 +1,68 @@
-//! Masks personal data in documents: what obligations and configured paths are about, and what looks like it elsewhere.
+//! Masks personal data in documents: at the places that a decision obliges to, at places of the configuration, and where a
+//! text looks like personal data.
 //!
-//! Promises: everything at and below an obligation's pointer is masked, whatever its type; where two rules meet, the stricter holds;
-//! what can't be hashed is redacted. Must never: leave a value as it was where a rule is about it.
+//! Promises: each value at and below an obligation's pointer is changed, whatever its type; where two methods meet, the
+//! stricter holds; of a text that is searched, only what is found changes. Must never: show more than a method allows
+//! because a key is missing or a value has an odd form.
 
 use portcullis_sdk::host::crypto;
 use portcullis_sdk::prelude::*;
 
-mod checks;
 mod digits;
 mod find;
-mod ids;
-mod internet;
-mod text;
+mod fold;
+mod place;
+mod show;
+#[cfg(test)]
+mod tests;
 
-use find::{Found, Kind};
+use find::Wanted;
+use fold::Folded;
+use place::Place;
 
 /// The plugin's configuration.
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Settings {
-    content: Vec<Kind>,
+    content: Vec<String>,
     content_method: How,
-    paths: Vec<PathRule>,
+    paths: Vec<Path>,
+    except: Vec<String>,
     hash_key: Option<String>,
+    text: String,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { content: Kind::ALL.into(), content_method: How::Partial, paths: Vec::new(), hash_key: None }
+        Self {
+            content: find::KINDS.map(str::to_owned).into(),
+            content_method: How::Partial,
+            paths: Vec::new(),
+            except: Vec::new(),
+            hash_key: None,
+            text: "***".to_owned(),
+        }
     }
 }
 
-/// A path that is always masked; `*` stands for one step.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PathRule {
+struct Path {
     path: String,
-    #[serde(default)]
+    #[serde(default = "redact")]
     method: How,
 }
 
-/// Least strict first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "lowercase")]
+fn redact() -> How {
+    How::Redact
+}
+
+/// From what shows most to what shows least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum How {
     Partial,
     Hash,
-    #[default]
     Redact,
 }
 
@@ -55,150 +71,142 @@ impl From<Method> for How {
         match method {
             Method::Partial => Self::Partial,
             Method::Hash => Self::Hash,
-            _ => Self::Redact,
+            Method::Redact => Self::Redact,
         }
     }
 }
 
 /// The plugin.
 struct PiiMask {
-    settings: Settings,
-    /// The steps of the paths, with their methods.
-    paths: Vec<(Vec<String>, How)>,
+    /// What a value can be as a whole.
+    everything: Wanted,
+    content: Wanted,
+    content_method: How,
+    paths: Vec<(Place, How)>,
+    except: Vec<Place>,
+    hash_key: Option<String>,
+    text: String,
 }
 
-/// What stands in a redacted value's place.
-const REDACTED: &str = "***";
-/// How much of a hash is shown, in bytes: enough that no two values meet by chance.
-const HASH_BYTES: usize = 16;
+/// What a key's code is made of begins with it, so that the code fits nothing else that the key is for.
+const PURPOSE: &[u8] = b"pii-mask 1\0";
+const CODE_BYTES: usize = 16;
 
 impl Mask for PiiMask {
     type Config = Settings;
 
     fn new(settings: Settings) -> Result<Self, Failure> {
-        let steps = |path: &str| path.split('/').skip(1).map(str::to_owned).collect();
-        let paths = settings.paths.iter().map(|rule| (steps(&rule.path), rule.method)).collect();
-        Ok(Self { settings, paths })
+        let pattern = |text: &String| Place::pattern(text).ok_or(Failure::Misconfigured);
+        let path = |path: &Path| Ok::<_, Failure>((pattern(&path.path)?, path.method));
+        Ok(Self {
+            everything: Wanted::everything(),
+            content: Wanted::named(&settings.content).ok_or(Failure::Misconfigured)?,
+            content_method: settings.content_method,
+            paths: settings.paths.iter().map(path).collect::<Result<_, _>>()?,
+            except: settings.except.iter().map(pattern).collect::<Result<_, _>>()?,
+            hash_key: settings.hash_key,
+            text: settings.text,
+        })
     }
 
     fn mask(&self, document: &Document, obligations: &[Obligation]) -> Result<Vec<Edit>, Failure> {
-        let mut edits = Vec::new();
-        for leaf in document.leaves() {
-            let rule = self.rule(&leaf.pointer, obligations);
-            match (rule, &leaf.value) {
-                (Some(how), value) => edits.push(self.whole(leaf.pointer.clone(), value, how)),
-                (None, Node::Text(text)) => {
-                    if let Some(masked) = self.content(text) {
-                        edits.push(Edit::text(leaf.pointer, masked));
-                    }
-                }
-                (None, _) => {}
-            }
-        }
-        Ok(edits)
+        let oblige = |obligation: &Obligation| {
+            let place = Place::exact(&obligation.pointer).ok_or(Failure::Invalid)?;
+            Ok((place, How::from(obligation.method)))
+        };
+        let obliged: Vec<(Place, How)> = obligations.iter().map(oblige).collect::<Result<_, Failure>>()?;
+        let leaves = document.leaves().into_iter();
+        leaves.filter_map(|leaf| self.edit(leaf, &obliged).transpose()).collect()
     }
 }
 
 impl PiiMask {
-    /// The strictest rule about a place.
-    fn rule(&self, pointer: &str, obligations: &[Obligation]) -> Option<How> {
-        let obliged = obligations
-            .iter()
-            .filter(|obligation| is_within(pointer, &obligation.pointer))
-            .map(|obligation| How::from(obligation.method));
-        let configured = self.paths.iter().filter(|(path, _)| matches(pointer, path)).map(|(_, how)| *how);
-        obliged.chain(configured).max()
+    fn edit(&self, leaf: Leaf, obliged: &[(Place, How)]) -> Result<Option<Edit>, Failure> {
+        // What has no parts has nothing to hide.
+        if matches!(leaf.value, Node::Array(_) | Node::Object(_)) {
+            return Ok(None);
+        }
+        let steps = place::steps(&leaf.pointer).ok_or(Failure::Invalid)?;
+        let covers = |(place, how): &(Place, How)| place.covers(&steps).then_some(*how);
+        let replacement = match obliged.iter().chain(&self.paths).filter_map(covers).max() {
+            Some(how) => Some(self.whole(&leaf.value, how)),
+            None if self.except.iter().any(|place| place.covers(&steps)) => None,
+            None => self.searched(&leaf.value),
+        };
+        let Some(text) = replacement else { return Ok(None) };
+        // A value that says no more than its mask is masked by saying nothing.
+        let says_the_same = match &leaf.value {
+            Node::Text(value) | Node::Number(value) => *value == text,
+            _ => false,
+        };
+        Ok(Some(if says_the_same { Edit::null(leaf.pointer) } else { Edit::text(leaf.pointer, text) }))
     }
 
-    /// A value as a whole.
-    fn whole(&self, pointer: String, value: &Node, how: How) -> Edit {
-        let text = match value {
-            Node::Text(text) | Node::Number(text) => text.as_str(),
+    /// What stands in the place of a value.
+    fn whole(&self, value: &Node, how: How) -> String {
+        let written = match value {
+            Node::Text(text) | Node::Number(text) => text,
             Node::Boolean(true) => "true",
             Node::Boolean(false) => "false",
-            _ => "",
+            _ => "null",
         };
-        let masked = match how {
-            How::Redact => REDACTED.to_owned(),
-            How::Hash => self.hash(text),
-            How::Partial => match only(text) {
-                Some(found) => partial(&found),
-                None => text::first_letter(text),
-            },
-        };
-        // What is masked must differ from what it was, also for a text that looks as if it were masked.
-        if matches!(value, Node::Text(text) if *text == masked) { Edit::null(pointer) } else { Edit::text(pointer, masked) }
+        if how == How::Redact {
+            return self.text.clone();
+        }
+        let folded = Folded::new(written);
+        let found = self.everything.whole(&folded);
+        if how == How::Hash {
+            return self.hashed(&found.map_or_else(|| written.to_owned(), |found| found.canonical(&folded)));
+        }
+        match (found, value) {
+            (Some(found), _) => show::partial(&found, &folded, &self.text),
+            (None, Node::Text(_)) => show::beginning(&folded, &self.text),
+            (None, _) => self.text.clone(),
+        }
     }
 
-    /// A text with what was found in it masked; none when nothing was.
-    fn content(&self, text: &str) -> Option<String> {
-        if self.settings.content.is_empty() {
-            return None;
+    /// What a text is without what is found in it; none when nothing is.
+    fn searched(&self, value: &Node) -> Option<String> {
+        let written = match value {
+            Node::Text(text) if self.content.may_be_in(text) => text,
+            Node::Number(number) if self.content.may_be_in(number) => number,
+            _ => return None,
+        };
+        let folded = Folded::new(written);
+        let mut found = self.content.find(&folded);
+        if matches!(value, Node::Number(_)) {
+            // A number is no text with something in it: all of it is a card's, or nothing.
+            found.retain(|found| found.is_card_number() && folded.is_whole(found.start, found.end));
         }
-        let found = find::all(text, &self.settings.content);
         if found.is_empty() {
             return None;
         }
-        let mut masked = String::with_capacity(text.len());
-        let mut rest = 0;
-        for one in found {
-            masked.push_str(text.get(rest..one.start)?);
-            masked.push_str(&match self.settings.content_method {
-                How::Partial => partial(&one),
-                How::Hash => self.hash(&one.plain),
-                How::Redact => REDACTED.to_owned(),
+        let mut masked = String::with_capacity(written.len());
+        let mut at = 0;
+        for found in &found {
+            let (start, end) = folded.bytes(found.start, found.end);
+            masked.push_str(written.get(at..start).unwrap_or_default());
+            masked.push_str(&match self.content_method {
+                How::Redact => self.text.clone(),
+                How::Hash => self.hashed(&found.canonical(&folded)),
+                How::Partial => show::partial(found, &folded, &self.text),
             });
-            rest = one.end;
+            at = end;
         }
-        masked.push_str(text.get(rest..)?);
+        masked.push_str(written.get(at..).unwrap_or_default());
         Some(masked)
     }
 
-    /// Equal for equal values, and nothing else of them. Without a key it would be a dictionary's to undo.
-    fn hash(&self, text: &str) -> String {
-        let Some(key) = &self.settings.hash_key else { return REDACTED.to_owned() };
-        let Ok(code) = crypto::hmac(key, text.as_bytes()) else { return REDACTED.to_owned() };
-        let digits: String = code.iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect();
-        format!("hmac:{digits}")
+    /// Equal values stay equal, for who has not the key no more than that.
+    fn hashed(&self, value: &str) -> String {
+        let code = self.hash_key.as_deref().and_then(|key| {
+            let message = [PURPOSE, value.as_bytes()].concat();
+            crypto::hmac(key, &message).ok().filter(|code| code.len() >= CODE_BYTES)
+        });
+        let Some(code) = code else { return self.text.clone() };
+        let digits = code.iter().take(CODE_BYTES).map(|byte| format!("{byte:02x}"));
+        std::iter::once("hmac:".to_owned()).chain(digits).collect()
     }
-}
-
-/// What a text is, when it is one thing alone.
-fn only(text: &str) -> Option<Found> {
-    let mut found = find::all(text, &Kind::ALL);
-    let only = found.pop().filter(|_| found.is_empty())?;
-    let around = [text.get(..only.start)?, text.get(only.end..)?];
-    around.iter().all(|part| part.trim().is_empty()).then_some(only)
-}
-
-/// What is usually left to see.
-fn partial(found: &Found) -> String {
-    let plain = found.plain.as_str();
-    let last = |count| text::last(plain, count);
-    match found.kind {
-        Kind::Email => {
-            let (local, domain) = plain.rsplit_once('@').unwrap_or((plain, ""));
-            format!("{}@{domain}", text::first_letter(local))
-        }
-        Kind::Phone => format!("***{}", last(2)),
-        Kind::Card => format!("**** {}", last(4)),
-        Kind::Iban => format!("{}** **** {}", plain.chars().take(2).collect::<String>(), last(4)),
-        Kind::NationalId => REDACTED.to_owned(),
-        Kind::Ip => internet::network(plain),
-    }
-}
-
-fn is_within(pointer: &str, place: &str) -> bool {
-    pointer.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// Whether a place is at or below a path with `*`.
-fn matches(pointer: &str, path: &[String]) -> bool {
-    let mut steps = pointer.split('/').skip(1);
-    path.iter().all(|wanted| steps.next().is_some_and(|step| wanted == "*" || wanted == step))
 }
 
 portcullis_sdk::export_mask!(PiiMask);
-
-#[cfg(test)]
-mod tests;

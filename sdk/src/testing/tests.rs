@@ -1,3 +1,5 @@
+//! Documents, requests and hosts in memory answer as the real ones do.
+
 use super::Host;
 use crate::host::crypto::Algorithm;
 use crate::host::{clock, counter, crypto, kv, lookup, random};

@@ -105,6 +105,11 @@ struct ExpectedEdit {
 }
 
 impl Expectation {
+    /// Whether it is about how long a call takes, which no two machines agree on.
+    pub fn is_of_time(&self) -> bool {
+        self.failure == Some(FailureKind::Deadline)
+    }
+
     /// What differs; nothing when it holds.
     pub fn compare(&self, called: &Called, input: &Input) -> Vec<String> {
         let mut differences = self.out_of_form(input.hook());

@@ -83,23 +83,21 @@ impl CaseKey {
             _ => return Err("it has either `secret` or `secret_base64`".to_owned()),
         };
         if self.algorithm == Algorithm::HmacSha256 {
-            return Ok(Made::Hmac(hmac::Key::new(hmac::HMAC_SHA256, &given)));
+            return Ok(Made::Hmac(Box::new(hmac::Key::new(hmac::HMAC_SHA256, &given))));
         }
         let bytes = if is_text { digest(&SHA256, &given).as_ref().to_vec() } else { given };
-        let wanted = |_| "`secret_base64` must be 32 bytes".to_owned();
-        match self.algorithm {
-            Algorithm::Ed25519 => Ed25519KeyPair::from_seed_unchecked(&bytes)
-                .map(|pair| Made::Ed25519(Box::new(pair)))
-                .map_err(|_| "`secret_base64` must be 32 bytes".to_owned()),
-            _ => XChaCha20Poly1305::new_from_slice(&bytes)
-                .map(|cipher| Made::Seal(Box::new(cipher)))
-                .map_err(wanted),
-        }
+        let made = match self.algorithm {
+            Algorithm::Ed25519 => {
+                Ed25519KeyPair::from_seed_unchecked(&bytes).ok().map(|pair| Made::Ed25519(Box::new(pair)))
+            }
+            _ => XChaCha20Poly1305::new_from_slice(&bytes).ok().map(|cipher| Made::Seal(Box::new(cipher))),
+        };
+        made.ok_or_else(|| "`secret_base64` must be 32 bytes".to_owned())
     }
 }
 
 enum Made {
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
     Ed25519(Box<Ed25519KeyPair>),
     Seal(Box<XChaCha20Poly1305>),
 }

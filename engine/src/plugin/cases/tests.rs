@@ -218,6 +218,7 @@ fn run_with(manifest: &Manifest, body: &str, text: &str) -> Vec<CaseResult> {
         budget: Budget { fuel: 100_000, ..manifest.budget },
         clock: Arc::new(SystemClock::new()),
         rng: Arc::new(SystemRng::new()),
+        patience: None,
     };
     run(setup, &[file(text)]).unwrap()
 }
@@ -261,4 +262,20 @@ fn files_are_read_in_the_order_of_their_names_and_a_missing_folder_has_none() {
     assert!(read(&folder.path().join("nowhere")).unwrap().is_empty());
     std::fs::write(folder.path().join("b.yaml"), "cases: {").unwrap();
     assert!(read(folder.path()).is_err());
+}
+
+#[test]
+fn cases_end_when_their_time_is_over() {
+    let manifest = manifest(&[]);
+    let component = validator("", NOTHING);
+    let setup = Setup {
+        component: &component,
+        manifest: &manifest,
+        budget: manifest.budget,
+        clock: Arc::new(SystemClock::new()),
+        rng: Arc::new(SystemRng::new()),
+        patience: Some(Duration::from_millis(1)),
+    };
+    let text = "cases:\n- {name: one, request: {}, repeat: 4294967295, expect: {findings: []}}\n";
+    assert!(matches!(run(setup, &[file(text)]), Err(TrialError::TooLong(_))));
 }

@@ -3,6 +3,7 @@
 //! Promises: each configuration is compiled once; nothing is left behind. Must never: be used on a worker: it blocks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -37,6 +38,8 @@ pub struct Setup<'a> {
     pub clock: Arc<dyn Clock>,
     /// For what the state needs.
     pub rng: Arc<dyn Rng>,
+    /// How long all cases together may take; none is as long as they take.
+    pub patience: Option<Duration>,
 }
 
 /// Why a plugin can't be tried.
@@ -62,6 +65,9 @@ pub enum TrialError {
     /// The case is out of form.
     #[error("{0}")]
     Case(String),
+    /// There are too many, or they are too slow.
+    #[error("they take longer than {} seconds", .0.as_secs())]
+    TooLong(Duration),
 }
 
 /// A place to try a plugin.
@@ -72,6 +78,7 @@ pub struct Trial<'a> {
     waiting: tokio::runtime::Runtime,
     compiled: Vec<(String, Vec<Capability>, Plugin)>,
     calls: u64,
+    began: Duration,
     /// The state lies in it.
     _folder: Option<tempfile::TempDir>,
 }
@@ -108,7 +115,8 @@ impl<'a> Trial<'a> {
         };
         let settings = RuntimeSettings { instances: INSTANCES, ..RuntimeSettings::default() };
         let runtime = Runtime::new(settings, services).map_err(|error| failed(&error))?;
-        Ok(Self { setup, keys, runtime, waiting, compiled: Vec::new(), calls: 0, _folder: folder })
+        let began = setup.clock.monotonic();
+        Ok(Self { setup, keys, runtime, waiting, compiled: Vec::new(), calls: 0, began, _folder: folder })
     }
 
     /// Reads a case, and compiles the plugin with its configuration.
@@ -142,7 +150,19 @@ impl<'a> Trial<'a> {
         })
     }
 
-    /// Calls it.
+    /// Whether there is time left.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn check_time(&self) -> Result<(), TrialError> {
+        let took = self.setup.clock.monotonic().saturating_sub(self.began);
+        match self.setup.patience {
+            Some(patience) if took > patience => Err(TrialError::TooLong(patience)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Calls it; not again when no time is left.
     pub fn call(&self, ready: &Ready) -> Called {
         let once = || self.waiting.block_on(ready.plugin.call(&ready.surroundings, &ready.input));
         let is_late = |called: &Called| {
@@ -150,6 +170,9 @@ impl<'a> Trial<'a> {
         };
         let mut called = once();
         for _ in 1..ready.repeat {
+            if self.check_time().is_err() {
+                break;
+            }
             called = once();
         }
         // Where it is called more than once, a call more would count.

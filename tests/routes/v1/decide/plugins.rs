@@ -5,17 +5,58 @@ use std::time::{Duration, Instant};
 use portcullis_tests::{Pack, Server, eventually, repository};
 use serde_json::{Value, json};
 
-use super::http::{POLICIES, reported};
 use crate::fixtures::{log_records, question};
-/// A server with these sections of plugins, of the tests' guests and the bundled ones.
-fn server(folder: &str, sections: &str) -> Server {
+
+const POLICIES: &str = r#"
+@id("open")
+permit(principal, action == Action::"open", resource);
+
+@id("looked-at")
+permit(principal, action == Action::"looked-at", resource)
+when { context.verified has findings && context.verified.findings.count == 0 && !(context.verified has risk) };
+
+@id("calm")
+permit(principal, action == Action::"calm", resource)
+when { context.verified has risk && context.verified.risk.score < 30 };
+
+@id("alarmed")
+permit(principal, action == Action::"alarmed", resource)
+when { context.verified has risk && context.verified.risk.reasons.contains("http-tool") &&
+       context.verified.findings.rules.contains("http-tool") && context.verified.findings.highest == 50 };
+
+@id("echoed")
+permit(principal, action == Action::"echoed", resource)
+when { context.verified has findings && context.verified.findings.plugins == ["echo"] };
+"#;
+
+const LOG: &str = "capabilities = [\"log\"]";
+const CONFIG: &str = "capabilities = [\"config\"]";
+/// Time enough on a machine that is kept busy.
+const PATIENT: &str = "budget = { deadline_milliseconds = 5000 }";
+
+/// A server with these plugins of a folder: each a name, and what its section says.
+fn server(folder: &str, plugins: &[(&str, &str)]) -> Server {
     let folder = repository().join(folder);
-    let config = format!("[plugins]\nfolder = {}\n{sections}", json!(folder));
+    let mut config = format!("[plugins]\nfolder = {}\n", json!(folder));
+    for (name, section) in plugins {
+        let budget = if section.contains("budget") { "" } else { PATIENT };
+        config.push_str(&format!("[plugins.{name}]\n{budget}\n{section}\n"));
+    }
     Server::builder().pack(Pack::new("web").cedar(POLICIES)).config(&config).start()
 }
 
-fn guests(sections: &str) -> Server {
-    server("tests/guests", sections)
+fn guests(plugins: &[(&str, &str)]) -> Server {
+    server("tests/guests", plugins)
+}
+
+fn bundled(plugins: &[(&str, &str)]) -> Server {
+    server("plugins", plugins)
+}
+
+fn reported(action: &str, http: Value) -> Value {
+    let mut asked = question("alice", action, "record-1");
+    asked["http"] = http;
+    asked
 }
 
 fn http(headers: &Value) -> Value {
@@ -51,7 +92,7 @@ const HARM: [(&str, &str); 10] = [
 
 #[test]
 fn a_validators_findings_are_in_the_answer_the_record_and_what_policies_see() {
-    let server = guests("[plugins.echo]\n");
+    let server = guests(&[("echo", "")]);
     let answer = ask(&server, "echoed", &json!({"a": "b"}));
     assert_eq!(answer["reasons"], json!(["echoed"]), "{answer}");
     let findings = answer["findings"].as_array().unwrap();
@@ -74,11 +115,14 @@ fn a_validators_findings_are_in_the_answer_the_record_and_what_policies_see() {
 
 #[test]
 fn whatever_harm_a_plugin_does_the_answer_is_deny_in_time_and_says_why() {
-    let server = guests("[plugins.hostile]\ncapabilities = [\"log\"]\nbreaker = { failures = 1000 }\n");
+    // With less memory than its fuel can fill.
+    let budget = "budget = { deadline_milliseconds = 5000, memory_bytes = 4194304 }";
+    let section = format!("{LOG}\n{budget}\nbreaker = {{ failures = 1000 }}");
+    let server = guests(&[("hostile", &section)]);
     for (harm, kind) in HARM {
         let began_at = Instant::now();
         let answer = ask(&server, "open", &json!({"x-do": harm}));
-        assert!(began_at.elapsed() < Duration::from_secs(2), "{harm}: {:?}", began_at.elapsed());
+        assert!(began_at.elapsed() < Duration::from_secs(6), "{harm}: {:?}", began_at.elapsed());
         assert_eq!(answer["decision"], json!(false), "{harm}: {answer}");
         let reason = answer["reasons"][0].as_str().unwrap();
         let failed = reason.strip_prefix("plugin_failed:hostile:").expect(reason);
@@ -96,7 +140,7 @@ fn whatever_harm_a_plugin_does_the_answer_is_deny_in_time_and_says_why() {
 
 #[test]
 fn a_failure_that_may_be_is_a_finding_and_the_policies_judge() {
-    let server = guests("[plugins.hostile]\ncapabilities = [\"log\"]\non_failure = \"allow\"\n");
+    let server = guests(&[("hostile", &format!("{LOG}\non_failure = \"allow\""))]);
     let answer = ask(&server, "open", &json!({"x-do": "panic"}));
     assert_eq!(answer["reasons"], json!(["open"]), "{answer}");
     assert_eq!(answer["findings"][0]["rule"], json!("plugin_failed.trap"), "{answer}");
@@ -107,9 +151,16 @@ fn a_failure_that_may_be_is_a_finding_and_the_policies_judge() {
 
 #[test]
 fn in_shadow_mode_nothing_changes_and_off_nothing_runs() {
-    let shadow = guests(
-        "[plugins.hostile]\ncapabilities = [\"log\"]\nmode = \"shadow\"\n[plugins.echo]\nmode = \"off\"\n",
-    );
+    let shadow = guests(&[
+        (
+            "hostile",
+            &format!(
+                "{LOG}
+mode = \"shadow\""
+            ),
+        ),
+        ("echo", "mode = \"off\""),
+    ]);
     for harm in ["panic", "loop"] {
         let answer = ask(&shadow, "open", &json!({"x-do": harm}));
         assert_eq!(answer["reasons"], json!(["open"]), "{answer}");
@@ -122,8 +173,7 @@ fn in_shadow_mode_nothing_changes_and_off_nothing_runs() {
 
 #[test]
 fn a_rejection_denies_with_the_plugins_code_and_ends_the_walk() {
-    let sections = "[plugins.injection-guard]\ncapabilities = [\"config\"]\n[plugins.bot-hint]\ncapabilities = [\"config\"]\n";
-    let server = server("plugins", sections);
+    let server = bundled(&[("injection-guard", CONFIG), ("bot-hint", CONFIG)]);
     let mut asked = reported("open", http(&json!({"user-agent": "curl/8.0"})));
     asked["http"]["query"] = json!("id=1%27%20UNION%20SELECT%20password%20FROM%20users--");
     let answer = server.post("/v1/decide", &asked).expect_status(200).json();
@@ -142,7 +192,7 @@ fn a_rejection_denies_with_the_plugins_code_and_ends_the_walk() {
 
 #[test]
 fn a_detectors_points_are_a_risk_with_its_reasons() {
-    let server = server("plugins", "[plugins.bot-hint]\ncapabilities = [\"config\"]\n");
+    let server = bundled(&[("bot-hint", CONFIG)]);
     let tool = json!({"user-agent": "curl/8.0"});
     let answer = ask(&server, "alarmed", &tool);
     assert_eq!(answer["reasons"], json!(["alarmed"]), "{answer}");
@@ -154,8 +204,13 @@ fn a_detectors_points_are_a_risk_with_its_reasons() {
 
 #[test]
 fn decisions_are_counted_and_told_to_detectors_after_the_answer() {
-    let sections = "[plugins.bot-hint]\ncapabilities = [\"config\"]\nconfig = { denials = 3 }\n";
-    let server = server("plugins", sections);
+    let server = bundled(&[(
+        "bot-hint",
+        &format!(
+            "{CONFIG}
+config = {{ denials = 3 }}"
+        ),
+    )]);
     let mut denied = Vec::new();
     for _ in 0..4 {
         let answer = server.post("/v1/decide", &question("mallory", "never", "record-1")).json();
