@@ -60,12 +60,12 @@ fn shown(server: &Guests, answer: &Value) -> Value {
     server.get(&format!("/v1/decisions/{id}")).expect_status(200).json()
 }
 
-/// A section that grants these capabilities and withholds the others that `everything` declares.
-fn granting(granted: &[&str]) -> String {
-    const ALL: [&str; 9] =
-        ["log", "config", "clock", "random", "counter", "kv", "crypto", "lookup", "credentials"];
-    let others: Vec<&str> = ALL.into_iter().filter(|one| !granted.contains(one)).collect();
-    format!("capabilities = {granted:?}\nwithhold = {others:?}")
+/// A section of `everything`: it gets its configuration and these capabilities, and nothing else that it declares.
+fn granting(more: &[&str]) -> String {
+    const OTHERS: [&str; 8] = ["log", "clock", "random", "counter", "kv", "crypto", "lookup", "credentials"];
+    let (granted, withheld): (Vec<&str>, Vec<&str>) = OTHERS.into_iter().partition(|one| more.contains(one));
+    let granted: Vec<&str> = granted.into_iter().chain(["config"]).collect();
+    format!("capabilities = {granted:?}\nwithhold = {withheld:?}")
 }
 
 const LOG: &str = "capabilities = [\"log\"]\nbreaker = { failures = 1000 }";

@@ -63,27 +63,33 @@ fn digit(byte: u8) -> Option<u8> {
 /// Everything is decoded so often; what is still encoded then is meant to be.
 const ROUNDS: usize = 3;
 
-/// The segments that the most generous reader could make of a path: decoded more than once, backslashes taken for
-/// slashes, steps taken, parameters and empty segments dropped, letters small.
-pub(super) fn generous(path: &str) -> Vec<String> {
+/// The segments that generous readers could make of a path: decoded more than once, backslashes taken for slashes,
+/// parameters and empty segments dropped, names made plain. One takes steps, the other takes them for names.
+pub(super) fn generous(path: &str) -> [Vec<String>; 2] {
     let mut text = path.to_owned();
     for _ in 0..ROUNDS {
         text = decode_leniently(&text);
     }
-    let mut segments: Vec<String> = Vec::new();
+    let (mut stepped, mut named): (Vec<String>, Vec<String>) = Default::default();
     for part in text.replace('\\', "/").split('/') {
-        let name = part.split([';', '?', '#', '\0']).next().unwrap_or_default();
-        // Some systems drop dots and spaces at the end of a name.
-        let trimmed = name.trim().trim_end_matches(['.', ' ']);
-        match name.trim() {
-            ".." => {
-                segments.pop();
-            }
-            _ if trimmed.is_empty() => {}
-            _ => segments.push(trimmed.to_lowercase()),
+        let name = part.split([';', '?', '#', '\0']).next().unwrap_or_default().trim();
+        if name == ".." {
+            stepped.pop();
+            named.push(name.to_owned());
+            continue;
+        }
+        let plain = plain(name);
+        if !plain.is_empty() {
+            stepped.push(plain.clone());
+            named.push(plain);
         }
     }
-    segments
+    [stepped, named]
+}
+
+/// A name in small letters; some systems drop dots and spaces at its end.
+pub(super) fn plain(name: &str) -> String {
+    name.trim().trim_end_matches(['.', ' ']).to_lowercase()
 }
 
 fn decode_leniently(text: &str) -> String {

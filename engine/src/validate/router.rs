@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::path::{generous, segments};
+use super::path::{generous, plain, segments};
 use super::pattern::{Pattern, Piece, Relation};
 
 /// Routes by their segments.
@@ -75,10 +75,11 @@ impl Router {
 
     /// Whether a generous reader could take a request that has no route for one that has.
     pub(super) fn resembles(&self, method: &str, path: &str) -> bool {
-        let generous = generous(path);
+        let readings = generous(path);
         // A known path under a method that it does not have is another request.
         let alike = |pattern: &&Pattern| pattern.method == "*" || pattern.method.eq_ignore_ascii_case(method);
-        self.patterns.iter().filter(alike).any(|pattern| pattern.takes_generously(&generous))
+        let takes = |pattern: &Pattern| readings.iter().any(|reading| pattern.takes_generously(reading));
+        self.patterns.iter().filter(alike).any(takes)
     }
 }
 
@@ -89,7 +90,7 @@ impl Pattern {
             match piece {
                 Piece::Exact(text) if text.is_empty() => {}
                 Piece::Exact(text) => {
-                    if left.next().is_none_or(|segment| *segment != text.to_lowercase()) {
+                    if left.next().is_none_or(|segment| *segment != plain(text)) {
                         return false;
                     }
                 }
