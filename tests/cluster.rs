@@ -1,6 +1,7 @@
 //! Several servers on one PostgreSQL and one Redis: what is changed at one holds at all.
 
 mod claims;
+mod plugins;
 mod revocations;
 
 use std::time::Duration;

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::{App, StartError};
 use crate::clock::{Clock, Timestamp};
@@ -37,6 +38,8 @@ pub struct PluginStatus {
     pub unconfigured: BTreeSet<String>,
 }
 
+/// How often a build that could not be loaded is tried again, though its files are the same.
+const AGAIN: Duration = Duration::from_secs(60);
 /// The folder of compiled code, within the data folder.
 const CACHE: &str = "plugin-cache";
 
@@ -114,7 +117,12 @@ impl App {
         // What changed between the first load and the watch's start.
         self.reload_plugins().await;
         loop {
-            watch.changed().await;
+            // What failed may have failed of a machine that was busy.
+            let failing = !self.plugin_status().failures.is_empty();
+            tokio::select! {
+                () = watch.changed() => {}
+                () = tokio::time::sleep(AGAIN), if failing => {}
+            }
             self.reload_plugins().await;
         }
     }

@@ -9,10 +9,11 @@ use serde::Serialize;
 use smol_str::{SmolStr, format_smolstr};
 
 use super::App;
+use crate::plugin::input::{Observation, Observed};
 use crate::plugin::output::{Contribution, Finding};
 use crate::plugin::shadow::Waiting;
 use crate::plugin::surroundings::Called;
-use crate::plugin::{FailurePolicy, Output};
+use crate::plugin::{FailurePolicy, Input, Output};
 use crate::policy::MANAGEMENT;
 use crate::question::{Act, Asked, Party};
 use crate::record::Record;
@@ -44,8 +45,15 @@ impl App {
     pub async fn make_shadow_calls(self: Arc<Self>) {
         let Some(mut calls) = self.shadow.calls() else { return };
         while let Some(waiting) = calls.recv().await {
-            let called = waiting.call().await;
-            self.record_effect(&waiting, &called).await;
+            // On a thread of its own: what a plugin computes must not keep a worker from its requests.
+            let handle = tokio::runtime::Handle::current();
+            let calling = tokio::task::spawn_blocking(move || {
+                let called = handle.block_on(waiting.call());
+                (waiting, called)
+            });
+            if let Ok((waiting, called)) = calling.await {
+                self.record_effect(&waiting, &called).await;
+            }
         }
     }
 
@@ -82,6 +90,11 @@ impl App {
 fn effect(waiting: &Waiting, called: &Called) -> Option<(Effect, SmolStr, bool)> {
     let installed = &waiting.installed;
     let name = installed.name();
+    // What is found in an event comes after the answer, also of a plugin that is enforced.
+    let how = match &waiting.input {
+        Input::Detect(Observation { subject: Observed::Event(_), .. }) => "event",
+        _ => "shadow",
+    };
     let effect = Effect {
         plugin: name.to_owned(),
         digest: installed.plugin().digest().to_string(),
@@ -92,10 +105,10 @@ fn effect(waiting: &Waiting, called: &Called) -> Option<(Effect, SmolStr, bool)>
     match &called.output {
         Err(failure) => {
             let kind = failure.kind.name();
-            let denies = installed.on_failure() == FailurePolicy::Deny;
+            let denies = how == "shadow" && installed.on_failure() == FailurePolicy::Deny;
             Some((
                 Effect { failure: Some(kind), ..effect },
-                format_smolstr!("shadow_failed:{name}:{kind}"),
+                format_smolstr!("{how}_failed:{name}:{kind}"),
                 denies,
             ))
         }
@@ -103,20 +116,20 @@ fn effect(waiting: &Waiting, called: &Called) -> Option<(Effect, SmolStr, bool)>
             let effect =
                 Effect { rejection: said.rejection.clone(), findings: findings(&said.findings), ..effect };
             match &said.rejection {
-                Some(code) => Some((effect, format_smolstr!("shadow_rejected:{name}:{code}"), true)),
+                Some(code) => Some((effect, format_smolstr!("{how}_rejected:{name}:{code}"), true)),
                 None if said.findings.is_empty() => None,
-                None => Some((effect, format_smolstr!("shadow_findings:{name}"), false)),
+                None => Some((effect, format_smolstr!("{how}_findings:{name}"), false)),
             }
         }
         Ok(Output::Detect(said)) if said.points() == 0 && said.findings.is_empty() => None,
         Ok(Output::Detect(said)) => {
             let risk = said.risk.iter().take(FINDINGS_SHOWN).cloned().collect();
             let effect = Effect { findings: findings(&said.findings), risk, ..effect };
-            Some((effect, format_smolstr!("shadow_findings:{name}"), false))
+            Some((effect, format_smolstr!("{how}_findings:{name}"), false))
         }
         Ok(Output::Mask { edits }) if !edits.is_empty() => Some((
             Effect { edits: Some(edits.len()), ..effect },
-            format_smolstr!("shadow_edits:{name}"),
+            format_smolstr!("{how}_edits:{name}"),
             false,
         )),
         Ok(Output::Mask { .. } | Output::Sign { .. }) => None,

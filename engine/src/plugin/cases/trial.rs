@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::given::{Entities, instant};
 use super::{Case, CaseFile, CaseKeys};
 use crate::clock::{Clock, Timestamp};
+use crate::plugin::schema::{self, Misfit};
 use crate::plugin::{
     Budget, Called, Capability, CompileError, FailureKind, Grant, Input, Manifest, Plugin, Runtime,
     RuntimeSettings, Services, Source, Surroundings,
@@ -52,13 +53,8 @@ pub enum TrialError {
     #[error("{0}")]
     Key(String),
     /// The configuration does not fit the manifest's schema.
-    #[error("the configuration does not fit `config_schema`{at}: {message}")]
-    Config {
-        /// Where in it.
-        at: String,
-        /// What is wrong.
-        message: String,
-    },
+    #[error(transparent)]
+    Config(#[from] Misfit),
     /// The component can't be called.
     #[error(transparent)]
     Compile(#[from] CompileError),
@@ -216,19 +212,10 @@ async fn open_state(
     Ok(State::open(&settings, &store, Arc::clone(&setup.clock), Arc::clone(&setup.rng)).await?)
 }
 
-/// Whether a configuration fits the manifest's schema.
+/// Whether a configuration fits the manifest's schema, as a server checks it.
 fn fits(manifest: &Manifest, config: &Value) -> Result<(), TrialError> {
-    let Some(schema) = &manifest.config_schema else {
-        let is_none = config.as_object().is_some_and(serde_json::Map::is_empty);
-        let message = "the manifest has none: the plugin takes no configuration".to_owned();
-        return if is_none { Ok(()) } else { Err(TrialError::Config { at: String::new(), message }) };
+    let Some(members) = config.as_object() else {
+        return Err(TrialError::Case("`config` must be an object".into()));
     };
-    let checks = jsonschema::draft202012::new(schema).map_err(|error| TrialError::Config {
-        at: String::new(),
-        message: format!("the schema itself is not valid: {error}"),
-    })?;
-    checks.validate(config).map_err(|error| TrialError::Config {
-        at: format!(" at `{}`", error.instance_path()),
-        message: error.to_string(),
-    })
+    Ok(schema::check(manifest, members)?)
 }
