@@ -46,7 +46,9 @@ mod limits;
 mod log_modes;
 mod packs;
 mod plugins {
+    mod life;
     mod oblige;
+    pub(crate) mod placed;
 }
 mod readme;
 mod refusals;
@@ -73,6 +75,7 @@ mod routes {
         mod groups;
         mod keys;
         pub(crate) mod mask;
+        mod plugins;
         mod policies {
             mod simulate;
         }

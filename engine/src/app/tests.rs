@@ -21,6 +21,8 @@ use crate::store::changes::Change;
 use crate::store::idempotency::{Earlier, Idempotent};
 use crate::store::tests::postgres_schema;
 
+mod plugins;
+
 /// The system's clock, by so much ahead or behind.
 #[derive(Debug)]
 struct WrongClock(SystemClock, i64);

@@ -15,6 +15,7 @@ mod inspect;
 mod new;
 mod replay;
 mod run;
+mod sign;
 mod test;
 
 #[derive(Debug, Subcommand)]
@@ -31,6 +32,12 @@ pub(super) enum PluginCommand {
     Bench(bench::BenchArgs),
     /// Show what a component imports and exports, and the section that lets a server run it.
     Inspect(inspect::InspectArgs),
+    /// Make a key to sign plugins with.
+    Keygen(sign::KeygenArgs),
+    /// Vouch for a plugin: sign its component with its manifest.
+    Sign(sign::SignArgs),
+    /// Check who vouches for a plugin.
+    Verify(sign::VerifyArgs),
     /// Make the calls again that a decision's record keeps, and compare them byte for byte.
     Replay(replay::ReplayArgs),
 }
@@ -43,6 +50,9 @@ pub(super) fn run(command: &PluginCommand) -> Result<ExitCode, Failure> {
         PluginCommand::Run(args) => run::run(args),
         PluginCommand::Bench(args) => bench::bench(args),
         PluginCommand::Inspect(args) => inspect::inspect(args),
+        PluginCommand::Keygen(args) => sign::keygen(args),
+        PluginCommand::Sign(args) => sign::sign(args),
+        PluginCommand::Verify(args) => sign::verify(args),
         PluginCommand::Replay(args) => replay::replay(args),
     }
 }
@@ -64,8 +74,8 @@ impl Built {
     fn read(folder: &Path) -> Result<Self, Failure> {
         let path = folder.join(MANIFEST);
         let text = String::from_utf8(read(&path)?)?;
-        let manifest: Manifest =
-            toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        let shown = path.display().to_string();
+        let manifest = Manifest::parse(&shown.into(), &text).map_err(|problem| problem.to_string())?;
         let path = folder.join(COMPONENT);
         if !path.is_file() {
             let shown = folder.display();

@@ -102,3 +102,49 @@ fn a_key_has_a_name_that_fits_a_label_and_a_known_algorithm() {
         assert!(read(wrong).is_err(), "{wrong}");
     }
 }
+
+#[test]
+fn a_key_of_plugins_is_a_setting_or_a_section_with_known_fields() {
+    let text = "[plugins]\nallow_unsigned = true\nshadow_queue = 8\n[plugins.my-rule]\ncapabilities = [\"kv\"]\n\
+        budget = {fuel = 5}\nconfig = {day = 2026-01-01, most = 3}\n\
+        [[plugins.my-rule.modes]]\nroute = \"GET /orders/*\"\nmode = \"shadow\"\n";
+    let plugins = parse(text, &[]).unwrap().plugins;
+    assert_eq!((plugins.allow_unsigned, plugins.shadow_queue), (Some(true), 8));
+    let section = &plugins.named["my-rule"];
+    assert_eq!(serde_json::json!(section.config), serde_json::json!({"day": "2026-01-01", "most": 3}));
+    assert_eq!(section.budget.over(crate::plugin::Budget::default()).fuel, 5);
+    assert_eq!(section.modes[0].route.as_ref().unwrap().as_str(), "GET /orders/*");
+    let variables = [("PORTCULLIS_PLUGINS__MY-RULE__MODE", "off"), ("PORTCULLIS_PLUGINS__WATCH", "false")];
+    let plugins = parse(text, &variables).unwrap().plugins;
+    assert!(!plugins.watch);
+    assert_eq!(plugins.named["my-rule"].mode, crate::plugin::Mode::Off);
+    for (wrong, place) in [
+        ("[plugins]\nwatsh = true\n", "portcullis.toml:2:9: `plugins.watsh`"),
+        ("[plugins]\n\n[plugins.Rule]\n", "portcullis.toml:"),
+        ("[plugins.rule]\nmodes = [{mode = \"loud\"}]\n", "portcullis.toml:2:"),
+        ("[plugins.rule]\nmode = \"off\"\ncapability = []\n", "portcullis.toml:3:1"),
+        ("[plugins.rule]\nmodes = [{route = \"/x\", mode = \"off\"}]\n", "portcullis.toml:2:"),
+        ("[plugins]\ntrusted_keys = [\"ed25519:AA==\"]\n", "portcullis.toml:2:"),
+        ("[plugins.rule]\nconfig = {x = inf}\n", "portcullis.toml:2:"),
+        ("[plugins]\ninstances = 0\n", "portcullis.toml:2:1: `plugins.instances` must be from 1"),
+        (
+            "[plugins.rule]\nbudget = {fuel = 0}\n",
+            "`plugins` has in its section `[plugins.rule]` `budget.fuel`",
+        ),
+        (
+            "[plugins.rule]\nbreaker = {failures = 0}\n",
+            "`plugins` has in its section `[plugins.rule]` `breaker`",
+        ),
+        (
+            "[plugins.rule]\nkeys = [\"none\"]\n",
+            "`plugins` has in its section `[plugins.rule]` the key `none`",
+        ),
+        (
+            "[plugins.rule]\ncapabilities = [\"kv\"]\nwithhold = [\"kv\"]\n",
+            "`plugins` has in its section `[plugins.rule]` `kv`",
+        ),
+    ] {
+        let message = message(wrong);
+        assert!(message.starts_with(place), "{wrong}: {message}");
+    }
+}

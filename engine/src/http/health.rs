@@ -39,6 +39,8 @@ pub(super) struct Details {
     packs: Vec<PackDetails>,
     /// Policy files, the last time that they changed.
     reload: ReloadDetails,
+    /// Plugins, the last time that their files changed.
+    plugins: PluginDetails,
     /// The decision log.
     decision_log: LogDetails,
     /// What this node knows of the store.
@@ -80,6 +82,15 @@ pub(super) struct ReloadDetails {
     tried_at: Option<String>,
     /// Why they are not what is served.
     error: Option<String>,
+}
+
+/// Which plugins are served.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct PluginDetails {
+    /// How many.
+    loaded: usize,
+    /// Those whose files can't be loaded; the build before is served on.
+    failed: Vec<String>,
 }
 
 /// How far the decision log is.
@@ -158,6 +169,10 @@ fn details(app: &App) -> Details {
             loaded_at: reload.loaded_at.to_rfc3339(),
             tried_at: reload.tried_at.to_rfc3339(),
             error: reload.error,
+        },
+        plugins: PluginDetails {
+            loaded: snapshot.plugins().all().count(),
+            failed: app.plugin_status().failures.into_keys().collect(),
         },
         decision_log: LogDetails {
             node: app.log.node().to_owned(),

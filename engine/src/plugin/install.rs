@@ -310,3 +310,6 @@ fn granted(manifest: &Manifest, section: &PluginSection) -> Result<Grant, Instal
     }
     Err(InstallError::NotGranted { name: manifest.name.clone(), new, granted: section.capabilities.clone() })
 }
+
+#[cfg(test)]
+mod tests;

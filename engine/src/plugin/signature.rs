@@ -8,7 +8,10 @@ use std::str::FromStr;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroizing;
 
 use super::digest;
 
@@ -69,6 +72,31 @@ impl SigningKey {
         Ed25519KeyPair::from_seed_unchecked(seed).map(Self).map_err(|error| error.to_string())
     }
 
+    /// Reads PEM (PKCS #8), or the base64 of the seed.
+    ///
+    /// # Errors
+    /// What is wanted instead.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        const WANTED: &str = "an Ed25519 key as PEM (PKCS #8), or the base64 of its seed of 32 bytes";
+        if text.contains("-----BEGIN") {
+            let der = PrivatePkcs8KeyDer::from_pem_slice(text.as_bytes()).map_err(|_| WANTED)?;
+            let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der.secret_pkcs8_der());
+            return pair.map(Self).map_err(|_| WANTED);
+        }
+        let seed = STANDARD.decode(text.trim()).map(Zeroizing::new).map_err(|_| WANTED)?;
+        Ed25519KeyPair::from_seed_unchecked(&seed).map(Self).map_err(|_| WANTED)
+    }
+
+    /// A seed as PEM (PKCS #8, RFC 8410 §7), as other programs read it.
+    pub fn to_pem(seed: &[u8; 32]) -> Zeroizing<String> {
+        /// Version 0, the algorithm 1.3.101.112, and the headers of two octet strings.
+        const HEAD: [u8; 16] =
+            [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+        let der = Zeroizing::new([&HEAD[..], seed].concat());
+        let base64 = Zeroizing::new(STANDARD.encode(&*der));
+        Zeroizing::new(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", *base64))
+    }
+
     /// The public half.
     ///
     /// # Errors
@@ -121,6 +149,17 @@ impl<'de> Deserialize<'de> for VerifyingKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_read_in_both_forms_and_nothing_else_is_one() {
+        let public = SigningKey::from_seed(&[7; 32]).unwrap().verifying_key().unwrap();
+        for text in [SigningKey::to_pem(&[7; 32]).to_string(), STANDARD.encode([7; 32]) + "\n"] {
+            assert_eq!(SigningKey::parse(&text).unwrap().verifying_key(), Ok(public));
+        }
+        for wrong in ["", "AAAA", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"] {
+            assert!(SigningKey::parse(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_signature_is_of_one_component_with_one_manifest() {

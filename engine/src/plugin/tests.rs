@@ -64,7 +64,7 @@ fn component(world: &str, module: &str) -> Vec<u8> {
 }
 
 /// A validator of this body, which leaves the place of its answer; at 64 stands one without findings.
-pub(super) fn validator(more: &str, body: &str) -> Vec<u8> {
+pub(crate) fn validator(more: &str, body: &str) -> Vec<u8> {
     let module = format!(
         r#"(module
             (import "portcullis:plugin/types@1.0.0" "[resource-drop]request" (func $drop (param i32)))
@@ -84,7 +84,7 @@ pub(super) fn validator(more: &str, body: &str) -> Vec<u8> {
 }
 
 /// The place of an answer without findings.
-pub(super) const NOTHING: &str = "(i32.const 64)";
+pub(crate) const NOTHING: &str = "(i32.const 64)";
 
 pub(super) fn manifest(capabilities: &[Capability]) -> Manifest {
     Manifest {
@@ -121,7 +121,7 @@ fn compile_with(
     runtime.compile(&Source { component, manifest: &manifest, grant, budget, config: "{}", cache: None })
 }
 
-fn surroundings() -> Surroundings {
+pub(crate) fn surroundings() -> Surroundings {
     Surroundings {
         now: Timestamp(1_000),
         seed: [7; 32],
@@ -131,7 +131,7 @@ fn surroundings() -> Surroundings {
     }
 }
 
-fn request() -> Input {
+pub(crate) fn request() -> Input {
     let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let request = Request {
         method: "POST".into(),

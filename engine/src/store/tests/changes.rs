@@ -6,6 +6,7 @@ use crate::store::assignments::{AssignmentPage, AssignmentRow};
 use crate::store::changes::Change;
 use crate::store::entities::{EntityPage, EntityRow};
 use crate::store::idempotency::{Earlier, Idempotent};
+use crate::store::plugin_modes::PluginModeRow;
 use crate::store::writing::Changed;
 use crate::store::{Store, StoreError};
 
@@ -84,7 +85,42 @@ async fn seen_since(store: &Store, known: u64) -> (u64, Vec<String>) {
     (sequence, seen)
 }
 
+fn plugin_mode(tenant_id: &str, route: &str, mode: Option<&str>) -> PluginModeRow {
+    PluginModeRow {
+        tenant_id: tenant_id.into(),
+        plugin: "rule".into(),
+        route: route.into(),
+        mode: mode.map(str::to_owned),
+        updated_at: Timestamp(1),
+        version: 0,
+    }
+}
+
+async fn put_mode(store: &Store, mut row: PluginModeRow) -> u64 {
+    let mut writing = store.begin_change().await.unwrap();
+    row.version = writing.sequence();
+    writing.put_plugin_mode(&row).await.unwrap();
+    writing.commit(&change(&format!("evt_{}", row.version))).await.unwrap()
+}
+
 on_both! {
+    async fn a_plugins_mode_is_replaced_and_its_end_is_seen(store: &Store) {
+        assert_eq!(put_mode(store, plugin_mode("", "", Some("shadow"))).await, 1);
+        put_mode(store, plugin_mode("acme", "GET /a", Some("off"))).await;
+        put_mode(store, plugin_mode("acme", "GET /a", Some("enforce"))).await;
+        let seen = ["/rule v1 Some(\"shadow\")", "acme/rule v3 Some(\"enforce\")"].map(str::to_owned);
+        assert_eq!(seen_since(store, 0).await, (3, seen.to_vec()));
+        put_mode(store, plugin_mode("", "", None)).await;
+        assert_eq!(seen_since(store, 3).await, (4, vec!["/rule v4 None".to_owned()]));
+        let of = async |tenant| store.plugin_modes_of(tenant).await.unwrap().len();
+        assert_eq!((of("acme").await, of("other").await), (1, 0));
+        let mut writing = store.begin_change().await.unwrap();
+        assert_eq!(writing.count_plugin_modes("acme", "rule").await.unwrap(), 1);
+        assert_eq!(writing.count_plugin_modes("", "rule").await.unwrap(), 0);
+        let ended = writing.plugin_mode(["", "rule", ""]).await.unwrap().unwrap();
+        assert_eq!((ended.mode, ended.version), (None, 4));
+    }
+
     async fn a_change_is_seen_whole_or_not_at_all(store: &Store) {
         let mut writing = store.begin_change().await.unwrap();
         writing.put_entity(&entity("default", "Doc", "a")).await.unwrap();
