@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use portcullis_tests::files::{replace, write};
 use portcullis_tests::{Cli, Ran, binary, repository};
 
+mod signed;
+
 /// A new plugin, not yet built. Its dependencies are those of the tests' guests: nothing is fetched. Each test has a name of
 /// its own for it: to `cargo`, two crates of one name in one target folder are the same.
 fn new(parent: &Path, name: &str, hook: &str) -> PathBuf {

@@ -11,7 +11,7 @@ use crate::plugin::cases::Setup;
 
 mod bench;
 mod build;
-pub(super) mod inspect;
+mod inspect;
 mod new;
 mod replay;
 mod run;

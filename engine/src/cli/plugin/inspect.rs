@@ -70,7 +70,7 @@ fn problems(inspection: &Inspection, manifest: &Manifest) -> Vec<String> {
 }
 
 /// The section that lets a server run it.
-pub(in crate::cli) fn section(manifest: &Manifest) -> String {
+fn section(manifest: &Manifest) -> String {
     let mut lines = vec![format!("[plugins.{}]", manifest.name), "mode = \"enforce\"".to_owned()];
     let quoted = |capability: &Capability| format!("\"{}\"", capability.name());
     let granted: Vec<_> = manifest.capabilities.iter().map(quoted).collect();

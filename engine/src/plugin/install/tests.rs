@@ -240,6 +240,50 @@ fn a_new_build_passes_its_own_cases_first() {
     fails(&installer.load(&first.set), "leads out of the plugins folder");
 }
 
+#[test]
+fn a_busy_node_refuses_no_build_and_one_that_never_ends_is_refused() {
+    let place = Place::new();
+    place.put("", &numbered(1));
+    let installer = place.installer(LAX);
+    let first = load(&installer);
+    fs::create_dir(place.file(folder::CASES)).unwrap();
+    let text = "cases:\n  - {name: it answers, request: {}, expect: {findings: []}}\n  \
+        - {name: it is late, request: {}, expect: {failure: deadline}}\n";
+    fs::write(place.file(folder::CASES).join("a.yaml"), text).unwrap();
+    // Some tens of milliseconds, which is more than a call may take.
+    let slow = "(loop $l (global.set $i (i32.add (global.get $i) (i32.const 1)))
+        (br_if $l (i32.lt_u (global.get $i) (i32.const 20000000)))) (i32.const 64)";
+    let budget = "[budget]\ndeadline_milliseconds = 1\nfuel = 1_000_000_000\n";
+    place.put(budget, &validator("(global $i (mut i32) (i32.const 0))", slow));
+    assert!(!loads(&installer.load(&first.set)).is_build_of(loads(&first)));
+    place.put("", &validator("", &format!("(loop (br 0)) {NOTHING}")));
+    fails(&installer.load(&first.set), "`it answers`");
+}
+
+#[test]
+fn what_is_no_regular_file_among_the_cases_is_not_waited_for() {
+    let place = Place::new();
+    place.put("", &numbered(1));
+    let installer = place.installer(LAX);
+    let first = load(&installer);
+    fs::create_dir(place.file(folder::CASES)).unwrap();
+    let pipe = place.file(folder::CASES).join("a.yaml");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    place.put("", &numbered(2));
+    fails(&installer.load(&first.set), "is no regular file");
+}
+
+#[test]
+fn a_folder_that_lacks_a_file_is_not_taken_for_none() {
+    let place = Place::new();
+    // Were it a bundled plugin's, what this binary holds would run in its place.
+    fs::create_dir(place.folder().join("rule")).unwrap();
+    fails(&load(&place.installer(LAX)), "can't read `");
+    place.put("", &plain());
+    fs::remove_file(place.file(folder::COMPONENT)).unwrap();
+    fails(&load(&place.installer(LAX)), "plugin.wasm`: ");
+}
+
 #[tokio::test]
 async fn a_plugin_that_fails_again_and_again_is_not_called_for_that_tenant() {
     let place = Place::new();
