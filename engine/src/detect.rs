@@ -84,11 +84,10 @@ impl Aftermath {
     /// Takes a decision that was answered.
     pub fn feed(
         &self,
-        snapshot: &Arc<Snapshot>,
+        (snapshot, time): (&Arc<Snapshot>, Timestamp),
         by: &Circumstances<'_>,
         pack: Option<&Arc<Pack>>,
         (asked, answer): (Option<&Asked<'_>>, &Answer),
-        time: Timestamp,
     ) {
         let Ok(place) = self.sender.try_reserve() else {
             self.dropped.fetch_add(1, Ordering::Relaxed);

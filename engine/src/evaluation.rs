@@ -245,7 +245,7 @@ impl<'a> Walk<'a> {
     /// What was answered is an event, for detectors that want to hear of it.
     fn feed(&self, asked: Option<&Asked<'_>>, answer: &Answer) {
         if self.app.aftermath.is_wanted(self.snapshot) {
-            self.app.aftermath.feed(self.snapshot, self.by, self.pack, (asked, answer), self.now);
+            self.app.aftermath.feed((self.snapshot, self.now), self.by, self.pack, (asked, answer));
         }
     }
 }

@@ -52,6 +52,36 @@ struct LogGauges {
     last: Gauge,
 }
 
+impl LogGauges {
+    fn new(
+        counter: impl Fn(&'static str, &'static str, &[(&'static str, &'static str)]) -> Counter,
+        gauge: impl Fn(&'static str, &'static str) -> Gauge,
+    ) -> Self {
+        Self {
+            records: counter("portcullis_decision_log_records_total", "records written", &[]),
+            bytes: counter("portcullis_decision_log_bytes_total", "bytes written", &[]),
+            gaps: counter("portcullis_decision_log_gaps_total", "gap records written", &[]),
+            dropped: counter(
+                "portcullis_decision_log_dropped_total",
+                "records dropped, the queue being full",
+                &[],
+            ),
+            write_errors: counter("portcullis_decision_log_write_errors_total", "appends that failed", &[]),
+            background_errors: counter(
+                "portcullis_decision_log_background_errors_total",
+                "failures of syncing, indexing and checkpoints",
+                &[],
+            ),
+            index_lag: gauge("portcullis_decision_log_index_lag", "records written and not yet in the index"),
+            checkpoint: gauge(
+                "portcullis_decision_log_checkpoint_sequence",
+                "the last record that a checkpoint covers",
+            ),
+            last: gauge("portcullis_decision_log_sequence", "the last record's sequence number"),
+        }
+    }
+}
+
 impl std::fmt::Debug for Metrics {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Metrics")
@@ -83,28 +113,6 @@ impl Metrics {
         let decisions = ("portcullis_decisions_total", "decisions, by outcome");
         let reloads = ("portcullis_reloads_total", "loads of changed policy files, by result");
         let plugin_reloads = ("portcullis_plugin_reloads_total", "loads of changed plugins, by result");
-        let log = LogGauges {
-            records: counter("portcullis_decision_log_records_total", "records written", &[]),
-            bytes: counter("portcullis_decision_log_bytes_total", "bytes written", &[]),
-            gaps: counter("portcullis_decision_log_gaps_total", "gap records written", &[]),
-            dropped: counter(
-                "portcullis_decision_log_dropped_total",
-                "records dropped, the queue being full",
-                &[],
-            ),
-            write_errors: counter("portcullis_decision_log_write_errors_total", "appends that failed", &[]),
-            background_errors: counter(
-                "portcullis_decision_log_background_errors_total",
-                "failures of syncing, indexing and checkpoints",
-                &[],
-            ),
-            index_lag: gauge("portcullis_decision_log_index_lag", "records written and not yet in the index"),
-            checkpoint: gauge(
-                "portcullis_decision_log_checkpoint_sequence",
-                "the last record that a checkpoint covers",
-            ),
-            last: gauge("portcullis_decision_log_sequence", "the last record's sequence number"),
-        };
         Self {
             allowed: counter(decisions.0, decisions.1, &[("outcome", "allow")]),
             denied: counter(decisions.0, decisions.1, &[("outcome", "deny")]),
@@ -127,7 +135,7 @@ impl Metrics {
                 "requests denied, since they could not be recorded",
                 &[],
             ),
-            log,
+            log: LogGauges::new(&counter, &gauge),
             packs: gauge("portcullis_packs", "packs that are served"),
             policies: gauge("portcullis_policies", "policies that are served"),
             knowledge_age: gauge("portcullis_store_age_seconds", "how old what is known of the store may be"),
