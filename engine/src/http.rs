@@ -45,6 +45,20 @@ mod sign;
 mod simulate;
 mod tls;
 
+/// The routes about plugins, and about what they do for an answer.
+fn of_plugins() -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/keys", get(keys::list_keys))
+        .route("/v1/plugins", get(plugins::list_plugins))
+        .route("/v1/plugins/{name}", get(plugins::read_plugin))
+        .route(
+            "/v1/plugins/{name}/mode",
+            put(plugins::mode::put_plugin_mode).delete(plugins::mode::delete_plugin_mode),
+        )
+        .route("/v1/mask", post(mask::mask_document))
+        .route("/v1/sign", post(sign::sign_message))
+}
+
 /// Every route.
 pub fn routes(app: Arc<App>) -> Router {
     Router::new()
@@ -58,15 +72,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/v1/decide", post(decide::decide))
         .route("/v1/policies/simulate", post(simulate::simulate_policies))
         .route("/v1/claims", post(claims::claim_key))
-        .route("/v1/keys", get(keys::list_keys))
-        .route("/v1/plugins", get(plugins::list_plugins))
-        .route("/v1/plugins/{name}", get(plugins::read_plugin))
-        .route(
-            "/v1/plugins/{name}/mode",
-            put(plugins::mode::put_plugin_mode).delete(plugins::mode::delete_plugin_mode),
-        )
-        .route("/v1/mask", post(mask::mask_document))
-        .route("/v1/sign", post(sign::sign_message))
+        .merge(of_plugins())
         .route("/v1/decisions", get(decisions::list_decisions))
         .route("/v1/decisions/{id}", get(decisions::read_decision))
         .route("/v1/roles", get(roles::list_roles).post(roles::create_role))

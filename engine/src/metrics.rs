@@ -135,7 +135,7 @@ impl Metrics {
                 "requests denied, since they could not be recorded",
                 &[],
             ),
-            log: LogGauges::new(&counter, &gauge),
+            log: LogGauges::new(counter, gauge),
             packs: gauge("portcullis_packs", "packs that are served"),
             policies: gauge("portcullis_policies", "policies that are served"),
             knowledge_age: gauge("portcullis_store_age_seconds", "how old what is known of the store may be"),

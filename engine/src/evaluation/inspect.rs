@@ -172,7 +172,6 @@ impl<'a> Inspecting<'a> {
                 continue;
             }
             ran = true;
-            self.gathered.begin_risk();
             match self.call(installed, &input).await {
                 Some(Output::Detect(assessment)) => self.gathered.assess(installed.name(), assessment),
                 Some(_) => self.failed(installed, FailureKind::BadAnswer),

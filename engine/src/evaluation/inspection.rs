@@ -113,12 +113,7 @@ impl Gathered {
         self.inspection.noticed.push(Noticed { plugin: plugin.to_owned(), rule, score, location, detail });
     }
 
-    /// The stage `detect` runs: there is a risk, though it may be none.
-    pub(super) fn begin_risk(&mut self) {
-        self.inspection.risk.get_or_insert_default();
-    }
-
-    /// Takes what a detector says.
+    /// Takes what a detector says. Without a detector that says something there is no risk, and not one of zero.
     pub(crate) fn assess(&mut self, plugin: &str, assessment: Assessment) {
         let risk = self.inspection.risk.get_or_insert_default();
         risk.score = risk.score.saturating_add(assessment.points()).min(100);

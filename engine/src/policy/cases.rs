@@ -5,13 +5,14 @@
 
 use std::collections::BTreeSet;
 
+use cedar_policy_core::ast::{Value, ValueKind};
 use serde::Deserialize;
 
 use super::Pack;
 use super::files::SourceFile;
 use super::problem::Problem;
 use crate::clock::Timestamp;
-use crate::decision::value::Record;
+use crate::decision::value::{Record, parse_object};
 use crate::decision::{Combined, Question, Reason, Verdict, combine, evaluate};
 use crate::entity::{AssignmentUpdate, Data, Scope, Update};
 use crate::question::{Asked, Assertions};
@@ -35,6 +36,9 @@ pub struct Case {
     /// The roles that the subject has been assigned, by their ids.
     #[serde(default)]
     pub roles: Vec<String>,
+    /// What Portcullis itself has found out: the record that policies see as `context.verified`.
+    #[serde(default)]
+    pub verified: Option<serde_json::Value>,
     /// The obligation kinds that the caller will carry out.
     #[serde(default)]
     pub understands: Vec<String>,
@@ -123,7 +127,10 @@ pub fn run(pack: &Pack, file: &str, case: &Case) -> CaseResult {
 fn answer(pack: &Pack, case: &Case) -> Result<Combined, String> {
     let text = serde_json::to_string(&case.request).map_err(|error| error.to_string())?;
     let asked: Asked<'_> = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-    let assertions = Assertions::parse(&asked).map_err(|error| error.to_string())?;
+    let mut assertions = Assertions::parse(&asked).map_err(|error| error.to_string())?;
+    if let Some(verified) = &case.verified {
+        assertions.verify(record(verified)?);
+    }
     let understands = |kind: &str| case.understands.iter().any(|understood| understood == kind);
     let data = assigned(pack, case)?;
     let facts = pack.facts(&data, TENANT, Timestamp(0));
@@ -137,6 +144,17 @@ fn answer(pack: &Pack, case: &Case) -> Result<Combined, String> {
             combined
         }
     })
+}
+
+/// A record of Cedar; what Cedar can't say is an error here, and not left out.
+fn record(members: &serde_json::Value) -> Result<Value, String> {
+    let wrong = |message: &str| format!("`verified` is not valid: {message}");
+    let text = serde_json::value::to_raw_value(members).map_err(|error| wrong(&error.to_string()))?;
+    let object = parse_object(&text).map_err(|error| wrong(&error.to_string()))?;
+    if !object.left_out.is_empty() {
+        return Err(wrong("Cedar can't say all of it"));
+    }
+    Ok(Value { value: ValueKind::Record(std::sync::Arc::new(object.record)), loc: None })
 }
 
 /// A case is a file of the pack's author: unlike a request, its context may name entities and extension values.

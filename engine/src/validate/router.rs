@@ -9,6 +9,9 @@ use std::collections::HashMap;
 use super::path::{generous, plain, segments};
 use super::pattern::{Pattern, Piece, Relation};
 
+/// A longer path is not looked at: no known route has one, and nobody can say what else it is.
+const PATH_BYTES: usize = 16 << 10;
+
 /// Routes by their segments.
 #[derive(Debug, Default)]
 pub(super) struct Router {
@@ -75,6 +78,9 @@ impl Router {
 
     /// Whether a generous reader could take a request that has no route for one that has.
     pub(super) fn resembles(&self, method: &str, path: &str) -> bool {
+        if path.len() > PATH_BYTES {
+            return true;
+        }
         let readings = generous(path);
         // A known path under a method that it does not have is another request.
         let alike = |pattern: &&Pattern| pattern.method == "*" || pattern.method.eq_ignore_ascii_case(method);

@@ -39,17 +39,69 @@ pub(crate) enum Family {
 
 /// Marks of browsers that a program drives.
 const AUTOMATION: &[&str] = &[
-    "headlesschrome", "phantomjs", "electron/", "slimerjs", "puppeteer", "playwright", "selenium", "webdriver",
-    "cypress", "splash", "htmlunit", "zombie.js", "nightmare", "jsdom", "testcafe",
+    "headlesschrome",
+    "phantomjs",
+    "electron/",
+    "slimerjs",
+    "puppeteer",
+    "playwright",
+    "selenium",
+    "webdriver",
+    "cypress",
+    "splash",
+    "htmlunit",
+    "zombie.js",
+    "nightmare",
+    "jsdom",
+    "testcafe",
 ];
 
 /// Names of libraries and commands.
 const TOOLS: &[&str] = &[
-    "curl/", "wget/", "python-requests", "python-urllib", "python/", "aiohttp", "httpx", "go-http-client", "java/",
-    "okhttp", "apache-httpclient", "libwww-perl", "lwp::", "ruby", "faraday", "guzzlehttp", "php/", "axios/",
-    "node-fetch", "undici", "got (", "superagent", "postmanruntime", "insomnia", "httpie", "restsharp", "reqwest",
-    "hyper/", "scrapy", "mechanize", "powershell", "winhttp", "libcurl", "masscan", "zgrab", "nmap", "nikto", "sqlmap",
-    "nuclei", "gobuster", "dirbuster", "ffuf", "wpscan", "feroxbuster",
+    "curl/",
+    "wget/",
+    "python-requests",
+    "python-urllib",
+    "python/",
+    "aiohttp",
+    "httpx",
+    "go-http-client",
+    "java/",
+    "okhttp",
+    "apache-httpclient",
+    "libwww-perl",
+    "lwp::",
+    "ruby",
+    "faraday",
+    "guzzlehttp",
+    "php/",
+    "axios/",
+    "node-fetch",
+    "undici",
+    "got (",
+    "superagent",
+    "postmanruntime",
+    "insomnia",
+    "httpie",
+    "restsharp",
+    "reqwest",
+    "hyper/",
+    "scrapy",
+    "mechanize",
+    "powershell",
+    "winhttp",
+    "libcurl",
+    "masscan",
+    "zgrab",
+    "nmap",
+    "nikto",
+    "sqlmap",
+    "nuclei",
+    "gobuster",
+    "dirbuster",
+    "ffuf",
+    "wpscan",
+    "feroxbuster",
 ];
 
 /// Words of those that say that they are programs.
@@ -121,12 +173,17 @@ mod tests {
             of(Family::Firefox, 132)
         );
         assert_eq!(
-            read("Mozilla/5.0 (Macintosh; Intel Mac OS X 14_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.6 Safari/605.1.15"),
+            read(
+                "Mozilla/5.0 (Macintosh; Intel Mac OS X 14_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.6 Safari/605.1.15"
+            ),
             of(Family::Safari, 17)
         );
         assert_eq!(read(&chrome.replace("Chrome", "HeadlessChrome")), Agent::Automation("headlesschrome"));
         assert_eq!(read("curl/8.5.0"), Agent::Tool("curl"));
-        assert_eq!(read("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"), Agent::Declared("bot"));
+        assert_eq!(
+            read("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"),
+            Agent::Declared("bot")
+        );
         assert_eq!(read("MyMonitor/2 curl/8"), Agent::Allowed);
         assert_eq!(read("  "), Agent::Missing);
         assert_eq!(read("something else"), Agent::Unknown);

@@ -44,11 +44,15 @@ pub(crate) fn oddities(request: &Request, browser: &Browser) -> Vec<Oddity> {
     if navigates && request.header("accept").is_some_and(|accept| accept.trim() == "*/*") {
         odd(20, "accept-all", "a browser that opens a page prefers HTML", Some("accept"));
     }
-    let claims_metadata = FETCH_METADATA
-        .iter()
-        .any(|(family, since)| *family == browser.family && browser.major >= *since);
+    let claims_metadata =
+        FETCH_METADATA.iter().any(|(family, since)| *family == browser.family && browser.major >= *since);
     if claims_metadata && !has("sec-fetch-site") && !has("sec-fetch-mode") {
-        odd(20, "no-fetch-metadata", "this version of the browser says how it fetches", Some("sec-fetch-site"));
+        odd(
+            20,
+            "no-fetch-metadata",
+            "this version of the browser says how it fetches",
+            Some("sec-fetch-site"),
+        );
     }
     let hints = request.header("sec-ch-ua");
     match (browser.family, hints) {
@@ -56,7 +60,12 @@ pub(crate) fn oddities(request: &Request, browser: &Browser) -> Vec<Oddity> {
             odd(15, "no-client-hints", "this version of the browser gives client hints", Some("sec-ch-ua"));
         }
         (Family::Chromium, Some(hints)) if !hints.contains(&format!("v=\"{}\"", browser.major)) => {
-            odd(35, "other-version", "client hints and user agent name different versions", Some("sec-ch-ua"));
+            odd(
+                35,
+                "other-version",
+                "client hints and user agent name different versions",
+                Some("sec-ch-ua"),
+            );
         }
         (Family::Firefox | Family::Safari, Some(_)) => {
             odd(35, "other-browser", "only Chromium gives client hints", Some("sec-ch-ua"));
@@ -66,7 +75,12 @@ pub(crate) fn oddities(request: &Request, browser: &Browser) -> Vec<Oddity> {
     if let Some(mobile) = request.header("sec-ch-ua-mobile")
         && (mobile.trim() == "?1") != browser.is_mobile
     {
-        odd(25, "other-device", "client hints and user agent name different devices", Some("sec-ch-ua-mobile"));
+        odd(
+            25,
+            "other-device",
+            "client hints and user agent name different devices",
+            Some("sec-ch-ua-mobile"),
+        );
     }
     if browser.major == 0 || browser.major > HIGHEST_MAJOR {
         odd(25, "no-such-version", "there is no such version of the browser", Some("user-agent"));
@@ -88,7 +102,12 @@ fn is_out_of_order(request: &Request) -> bool {
 
 /// The name of a header that only programs send that drive a browser.
 pub(crate) fn automation_header(request: &Request) -> Option<&'static str> {
-    const MARKS: [&str; 5] =
-        ["x-puppeteer", "x-playwright", "x-selenium", "x-devtools-emulate-network-conditions-client-id", "x-cypress"];
+    const MARKS: [&str; 5] = [
+        "x-puppeteer",
+        "x-playwright",
+        "x-selenium",
+        "x-devtools-emulate-network-conditions-client-id",
+        "x-cypress",
+    ];
     MARKS.into_iter().find(|mark| request.header(mark).is_some())
 }

@@ -60,7 +60,12 @@ impl BotHint {
             Agent::Missing => assessment.add(30, "no-user-agent"),
             Agent::Automation(mark) => {
                 assessment.add(60, "automation");
-                assessment.note(Finding::new("automation", 80, at(), format!("it carries the mark `{mark}`")));
+                assessment.note(Finding::new(
+                    "automation",
+                    80,
+                    at(),
+                    format!("it carries the mark `{mark}`"),
+                ));
             }
             Agent::Tool(name) => {
                 assessment.add(40, "http-tool");

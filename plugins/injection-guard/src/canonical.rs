@@ -29,7 +29,11 @@ fn plain(letter: char) -> Option<char> {
         '\u{2044}' | '\u{2215}' => '/',
         '\u{fe64}' | '\u{2039}' | '\u{3008}' => '<',
         '\u{fe65}' | '\u{203a}' | '\u{3009}' => '>',
-        '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{00ad}' | '\u{fe00}'..='\u{fe0f}' => {
+        '\u{200b}'..='\u{200f}'
+        | '\u{2060}'..='\u{2064}'
+        | '\u{feff}'
+        | '\u{00ad}'
+        | '\u{fe00}'..='\u{fe0f}' => {
             return None;
         }
         '\u{00a0}' | '\u{2000}'..='\u{200a}' | '\u{2028}' | '\u{2029}' | '\u{202f}' | '\u{3000}' => ' ',
@@ -122,9 +126,9 @@ fn named(text: &str) -> Option<(Decoded, usize)> {
         ("semi;", ';'),
     ];
     let after = text.get(1..)?;
-    let (name, letter) = NAMES.iter().find(|(name, _)| {
-        after.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
-    })?;
+    let (name, letter) = NAMES
+        .iter()
+        .find(|(name, _)| after.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))?;
     Some((Decoded::Letter(*letter), name.len() + 1))
 }
 

@@ -6,17 +6,90 @@ const CHAIN: Hit = Hit::new("cmd-chain", 85, "a second command");
 const SUBSHELL: Hit = Hit::new("cmd-subshell", 90, "a command within the value");
 const SHELL: Hit = Hit::new("cmd-shell", 80, "a program or a file of the system");
 const SHELLSHOCK: Hit = Hit::new("cmd-shellshock", 95, "a function that a shell would define");
-const EXPRESSION: Hit = Hit::new("cmd-expression", 95, "an expression that a template or a logger would evaluate");
+const EXPRESSION: Hit =
+    Hit::new("cmd-expression", 95, "an expression that a template or a logger would evaluate");
 const CODE: Hit = Hit::new("cmd-code", 85, "code of a server's language");
 
 /// Programs that attackers call, by their names without a path.
 const PROGRAMS: [&str; 78] = [
-    "cat", "ls", "id", "whoami", "wget", "curl", "nc", "ncat", "netcat", "bash", "sh", "zsh", "dash", "ksh", "csh", "python",
-    "python3", "python2", "perl", "ruby", "php", "node", "ping", "uname", "ps", "chmod", "chown", "rm", "mv", "cp", "echo", "printf",
-    "sleep", "kill", "touch", "mkdir", "tail", "head", "more", "less", "nl", "od", "xxd", "base64", "grep", "awk", "gawk", "sed",
-    "find", "locate", "which", "env", "export", "sudo", "su", "ssh", "scp", "ftp", "tftp", "telnet", "ifconfig", "ip", "netstat",
-    "nslookup", "dig", "host", "hostname", "crontab", "powershell", "cmd", "type", "dir", "net", "certutil", "bitsadmin", "wmic",
-    "reg", "tasklist",
+    "cat",
+    "ls",
+    "id",
+    "whoami",
+    "wget",
+    "curl",
+    "nc",
+    "ncat",
+    "netcat",
+    "bash",
+    "sh",
+    "zsh",
+    "dash",
+    "ksh",
+    "csh",
+    "python",
+    "python3",
+    "python2",
+    "perl",
+    "ruby",
+    "php",
+    "node",
+    "ping",
+    "uname",
+    "ps",
+    "chmod",
+    "chown",
+    "rm",
+    "mv",
+    "cp",
+    "echo",
+    "printf",
+    "sleep",
+    "kill",
+    "touch",
+    "mkdir",
+    "tail",
+    "head",
+    "more",
+    "less",
+    "nl",
+    "od",
+    "xxd",
+    "base64",
+    "grep",
+    "awk",
+    "gawk",
+    "sed",
+    "find",
+    "locate",
+    "which",
+    "env",
+    "export",
+    "sudo",
+    "su",
+    "ssh",
+    "scp",
+    "ftp",
+    "tftp",
+    "telnet",
+    "ifconfig",
+    "ip",
+    "netstat",
+    "nslookup",
+    "dig",
+    "host",
+    "hostname",
+    "crontab",
+    "powershell",
+    "cmd",
+    "type",
+    "dir",
+    "net",
+    "certutil",
+    "bitsadmin",
+    "wmic",
+    "reg",
+    "tasklist",
 ];
 
 /// The worst that it does.
@@ -41,7 +114,11 @@ pub(crate) fn judge(text: &str) -> Option<Hit> {
 /// Whether a command begins here.
 fn begins(after: &str, separator: char) -> Option<Hit> {
     let after = after.trim_start_matches(['|', '&', ';', ' ', '\t', '(', '{', '@']);
-    let end = after.find(|c: char| c.is_whitespace() || matches!(c, ';' | '|' | '&' | '<' | '>' | ')' | '`' | '(' | '+' | ',')).unwrap_or(after.len());
+    let end = after
+        .find(|c: char| {
+            c.is_whitespace() || matches!(c, ';' | '|' | '&' | '<' | '>' | ')' | '`' | '(' | '+' | ',')
+        })
+        .unwrap_or(after.len());
     let (word, arguments) = after.split_at_checked(end)?;
     let has_path = word.contains('/');
     let name = word.rsplit('/').next().unwrap_or_default().trim_end_matches(".exe");
@@ -86,15 +163,44 @@ fn marks(text: &str) -> Option<Hit> {
         return Some(SHELLSHOCK);
     }
     // Log4Shell and its disguises: `${${lower:j}ndi:`.
-    let undisguised = squeezed.replace("${lower:", "").replace("${upper:", "").replace("${::-", "").replace('}', "");
+    let undisguised =
+        squeezed.replace("${lower:", "").replace("${upper:", "").replace("${::-", "").replace('}', "");
     if has(&["${jndi:", "${${", "#{t(", "${t(", "%{(#", "#context["]) || undisguised.contains("${jndi") {
         return Some(EXPRESSION);
     }
-    if text.contains("{{") && has(&["__class__", "__globals__", "config", "constructor", "7*7", "request.", "self."]) {
+    if text.contains("{{")
+        && has(&["__class__", "__globals__", "config", "constructor", "7*7", "request.", "self."])
+    {
         return Some(EXPRESSION);
     }
-    if has(&["<?php", "<?=", "system(", "shell_exec(", "passthru(", "popen(", "proc_open(", "os.system", "subprocess.", "runtime.getruntime", "processbuilder", "child_process"]) {
+    if has(&[
+        "<?php",
+        "<?=",
+        "system(",
+        "shell_exec(",
+        "passthru(",
+        "popen(",
+        "proc_open(",
+        "os.system",
+        "subprocess.",
+        "runtime.getruntime",
+        "processbuilder",
+        "child_process",
+    ]) {
         return Some(CODE);
     }
-    has(&["/bin/sh", "/bin/bash", "/bin/cat", "/bin/ls", "/usr/bin/", "/dev/tcp/", "/etc/passwd", "/etc/shadow", "cmd.exe", "powershell.exe", "${ifs}"]).then_some(SHELL)
+    has(&[
+        "/bin/sh",
+        "/bin/bash",
+        "/bin/cat",
+        "/bin/ls",
+        "/usr/bin/",
+        "/dev/tcp/",
+        "/etc/passwd",
+        "/etc/shadow",
+        "cmd.exe",
+        "powershell.exe",
+        "${ifs}",
+    ])
+    .then_some(SHELL)
 }

@@ -5,7 +5,17 @@ pub(crate) fn is_plain(value: &str) -> bool {
     let mut spaces = false;
     for byte in value.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' | b'.' | b',' | b':' | b'@' | b'/' | b'?' => {}
+            b'a'..=b'z'
+            | b'A'..=b'Z'
+            | b'0'..=b'9'
+            | b'_'
+            | b'-'
+            | b'.'
+            | b','
+            | b':'
+            | b'@'
+            | b'/'
+            | b'?' => {}
             b' ' => spaces = true,
             _ => return false,
         }
@@ -25,8 +35,22 @@ fn is_odd_path(value: &str) -> bool {
 /// Words that begin what SQL does without any sign.
 fn has_word(value: &str) -> bool {
     const WORDS: [&str; 16] = [
-        "or", "and", "union", "select", "having", "exec", "execute", "waitfor", "order", "group", "like", "between",
-        "limit", "rlike", "procedure", "shutdown",
+        "or",
+        "and",
+        "union",
+        "select",
+        "having",
+        "exec",
+        "execute",
+        "waitfor",
+        "order",
+        "group",
+        "like",
+        "between",
+        "limit",
+        "rlike",
+        "procedure",
+        "shutdown",
     ];
     value.split([' ', ',', '/']).any(|word| {
         (2..=9).contains(&word.len()) && WORDS.iter().any(|known| known.eq_ignore_ascii_case(word))
@@ -35,14 +59,17 @@ fn has_word(value: &str) -> bool {
 
 /// On canonical text.
 pub(crate) fn may_be_sql(text: &str) -> bool {
-    text.bytes().any(|byte| matches!(byte, b'\'' | b'"' | b'`' | b';' | b'(' | b'=' | b'#' | b'*' | b'@' | b'|' | b'<' | b'>'))
-        || text.contains("--")
+    text.bytes().any(|byte| {
+        matches!(byte, b'\'' | b'"' | b'`' | b';' | b'(' | b'=' | b'#' | b'*' | b'@' | b'|' | b'<' | b'>')
+    }) || text.contains("--")
         || text.contains("&&")
         || has_word(text)
 }
 
 pub(crate) fn may_be_markup(text: &str) -> bool {
-    text.bytes().any(|byte| matches!(byte, b'<' | b'=' | b'>' | b'`' | b'(')) || text.contains("script:") || text.contains("data:")
+    text.bytes().any(|byte| matches!(byte, b'<' | b'=' | b'>' | b'`' | b'('))
+        || text.contains("script:")
+        || text.contains("data:")
 }
 
 pub(crate) fn may_be_command(text: &str) -> bool {

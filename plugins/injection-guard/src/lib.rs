@@ -50,7 +50,8 @@ struct InjectionGuard {
 }
 
 /// Headers whose values end up in logs, databases and pages.
-const HEADERS: [&str; 6] = ["user-agent", "referer", "x-forwarded-for", "x-forwarded-host", "origin", "cookie"];
+const HEADERS: [&str; 6] =
+    ["user-agent", "referer", "x-forwarded-for", "x-forwarded-host", "origin", "cookie"];
 /// A finding for each value is enough, and a request has so many at most.
 const FINDINGS: usize = 32;
 

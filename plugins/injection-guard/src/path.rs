@@ -12,14 +12,44 @@ const SEGMENT: Hit = Hit::new("path-dot-segment", 85, "a dot segment in the requ
 /// What canonical text does as a path.
 pub(crate) fn judge(text: &str) -> Option<Hit> {
     let text = text.replace('\\', "/");
-    let schemes = ["file://", "php://", "phar://", "zip://", "expect://", "gopher://", "dict://", "jar:", "netdoc:", "data://"];
+    let schemes = [
+        "file://",
+        "php://",
+        "phar://",
+        "zip://",
+        "expect://",
+        "gopher://",
+        "dict://",
+        "jar:",
+        "netdoc:",
+        "data://",
+    ];
     if schemes.iter().any(|scheme| text.contains(scheme)) {
         return Some(SCHEME);
     }
     let files = [
-        "/etc/passwd", "/etc/shadow", "/etc/hosts", "/etc/group", "/etc/issue", "/proc/self", "/proc/version", "/windows/win.ini",
-        "/windows/system32", "boot.ini", "/winnt/", "web-inf/", "/.git/", "/.env", "/.htaccess", "/.htpasswd", "/.ssh/", "id_rsa",
-        "wp-config.php", "/var/log/", "/.svn/", "/.aws/",
+        "/etc/passwd",
+        "/etc/shadow",
+        "/etc/hosts",
+        "/etc/group",
+        "/etc/issue",
+        "/proc/self",
+        "/proc/version",
+        "/windows/win.ini",
+        "/windows/system32",
+        "boot.ini",
+        "/winnt/",
+        "web-inf/",
+        "/.git/",
+        "/.env",
+        "/.htaccess",
+        "/.htpasswd",
+        "/.ssh/",
+        "id_rsa",
+        "wp-config.php",
+        "/var/log/",
+        "/.svn/",
+        "/.aws/",
     ];
     if files.iter().any(|file| text.contains(file)) {
         return Some(FILE);
@@ -36,7 +66,11 @@ fn ups(text: &str) -> usize {
     let mut count = 0;
     while let Some(segment) = before.next() {
         let is_last = before.peek().is_none();
-        let step = segment.trim_end_matches([';', '\0', ' ']).rsplit([' ', '=', ':', ',']).next().unwrap_or_default();
+        let step = segment
+            .trim_end_matches([';', '\0', ' '])
+            .rsplit([' ', '=', ':', ','])
+            .next()
+            .unwrap_or_default();
         if (step == ".." && !(is_last && count == 0)) || (step == "...." || step == "..;") && !is_last {
             count += 1;
         }

@@ -42,7 +42,12 @@ fn reading(text: &str, quote: Option<char>) -> Option<Hit> {
         None => worse(found, bare_cut(&tokens)),
         Some('\'') => worse(found, after_break(rest)),
         // People put phrases and inches in double quotes; queries hardly do.
-        Some(_) => worse(found, after_break(rest).map(|hit| Hit { score: hit.score / 2, ..hit }).filter(|_| ends_in_comment(rest))),
+        Some(_) => worse(
+            found,
+            after_break(rest)
+                .map(|hit| Hit { score: hit.score / 2, ..hit })
+                .filter(|_| ends_in_comment(rest)),
+        ),
     }
 }
 
@@ -64,7 +69,9 @@ fn at(before: &[Token<'_>], rest: &[Token<'_>], quote: Option<char>) -> Option<H
             (!matches!(more, [] | [Token::Word(_), Token::Word(_), ..])).then_some(FUNCTION)
         }
         [Token::Variable(name), ..] if name.starts_with("@@") && name.len() > 3 => Some(FUNCTION),
-        [Token::Word(word), more @ ..] => worse(clause(before, word, more, quoted), statement(before, word, more)),
+        [Token::Word(word), more @ ..] => {
+            worse(clause(before, word, more, quoted), statement(before, word, more))
+        }
         _ => None,
     }
 }
@@ -75,7 +82,8 @@ fn union(more: &[Token<'_>]) -> Option<Hit> {
         more => more,
     };
     let more = skip_open(more);
-    matches!(more, [Token::Word("select" | "values" | "table"), _, ..] | [Token::Word("select")]).then_some(UNION)
+    matches!(more, [Token::Word("select" | "values" | "table"), _, ..] | [Token::Word("select")])
+        .then_some(UNION)
 }
 
 fn skip_open<'a, 'b>(mut tokens: &'a [Token<'b>]) -> &'a [Token<'b>] {
@@ -87,9 +95,9 @@ fn skip_open<'a, 'b>(mut tokens: &'a [Token<'b>]) -> &'a [Token<'b>] {
 
 fn stacked(more: &[Token<'_>], something_before: bool) -> Option<Hit> {
     const STATEMENTS: [&str; 26] = [
-        "select", "insert", "update", "delete", "drop", "alter", "create", "exec", "execute", "declare", "waitfor",
-        "shutdown", "truncate", "merge", "begin", "if", "while", "set", "call", "grant", "load", "copy", "use", "rename",
-        "replace", "handler",
+        "select", "insert", "update", "delete", "drop", "alter", "create", "exec", "execute", "declare",
+        "waitfor", "shutdown", "truncate", "merge", "begin", "if", "while", "set", "call", "grant", "load",
+        "copy", "use", "rename", "replace", "handler",
     ];
     let [Token::Word(word), then, ..] = more else {
         return matches!(more, [Token::Word("shutdown")]).then_some(STACKED);
@@ -100,11 +108,28 @@ fn stacked(more: &[Token<'_>], something_before: bool) -> Option<Hit> {
     // Prose goes on with a word; a statement with what it is about.
     let goes_on = match *word {
         "if" | "while" | "use" | "set" | "call" | "load" | "begin" | "copy" => {
-            matches!(then, Token::Open | Token::Variable(_) | Token::Number | Token::Text(_) | Token::Word("data" | "declare"))
+            matches!(
+                then,
+                Token::Open
+                    | Token::Variable(_)
+                    | Token::Number
+                    | Token::Text(_)
+                    | Token::Word("data" | "declare")
+            )
         }
         "drop" | "alter" | "create" | "truncate" | "rename" => matches!(
             then,
-            Token::Word("table" | "database" | "user" | "view" | "function" | "procedure" | "index" | "schema" | "role")
+            Token::Word(
+                "table"
+                    | "database"
+                    | "user"
+                    | "view"
+                    | "function"
+                    | "procedure"
+                    | "index"
+                    | "schema"
+                    | "role"
+            )
         ),
         "update" => matches!(more.get(2), Some(Token::Word("set") | Token::Dot)),
         "replace" => matches!(then, Token::Word("into") | Token::Open),
@@ -164,7 +189,9 @@ fn skip_not<'a, 'b>(mut tokens: &'a [Token<'b>]) -> &'a [Token<'b>] {
 fn compares(tokens: &[Token<'_>], quoted: bool) -> bool {
     let (first, more) = match tokens {
         [Token::Word(_) | Token::Number, Token::Dot, Token::Word(_), more @ ..] => (&Token::Other, more),
-        [Token::Operator("-" | "+" | "~"), first @ (Token::Number | Token::Text(_)), more @ ..] => (first, more),
+        [Token::Operator("-" | "+" | "~"), first @ (Token::Number | Token::Text(_)), more @ ..] => {
+            (first, more)
+        }
         [first, more @ ..] => (first, more),
         [] => return false,
     };
@@ -178,9 +205,18 @@ fn compares(tokens: &[Token<'_>], quoted: bool) -> bool {
     }
     match more {
         [Token::Operator("=" | "<" | ">" | "<=" | ">=" | "<>" | "!=" | "<=>" | "=="), value, ..] => {
-            matches!(value, Token::Number | Token::Text(_) | Token::Variable(_) | Token::Open | Token::Operator("-" | "+" | "~" | "!"))
-                || (matches!(value, Token::Word(_)) && !is_word)
-                || matches!(value, Token::Word("null" | "true" | "false" | "char" | "chr" | "ascii" | "select"))
+            matches!(
+                value,
+                Token::Number
+                    | Token::Text(_)
+                    | Token::Variable(_)
+                    | Token::Open
+                    | Token::Operator("-" | "+" | "~" | "!")
+            ) || (matches!(value, Token::Word(_)) && !is_word)
+                || matches!(
+                    value,
+                    Token::Word("null" | "true" | "false" | "char" | "chr" | "ascii" | "select")
+                )
                 || (is_word && matches!(value, Token::Word(_)) && first == value)
         }
         [Token::Operator("=")] => !is_word,
@@ -189,7 +225,9 @@ fn compares(tokens: &[Token<'_>], quoted: bool) -> bool {
         }
         [Token::Word("is"), Token::Word("null" | "not" | "true" | "false"), ..] => true,
         [Token::Word("sounds"), Token::Word("like"), ..] => true,
-        [Token::Operator("+" | "-" | "*" | "/" | "%" | "^" | "|" | "&"), Token::Number, ..] => quoted && !is_word,
+        [Token::Operator("+" | "-" | "*" | "/" | "%" | "^" | "|" | "&"), Token::Number, ..] => {
+            quoted && !is_word
+        }
         _ => false,
     }
 }
@@ -204,7 +242,9 @@ fn select(more: &[Token<'_>]) -> Option<Hit> {
         [Token::Word("top" | "distinct" | "all"), Token::Number | Token::Operator("*") | Token::Open, ..] => {
             return Some(QUERY);
         }
-        [Token::Word(name), Token::Open, ..] if is_function(name) || is_dangerous(name) => return Some(QUERY),
+        [Token::Word(name), Token::Open, ..] if is_function(name) || is_dangerous(name) => {
+            return Some(QUERY);
+        }
         [Token::Word("case"), Token::Word("when"), ..] => return Some(QUERY),
         [Token::Word("if" | "pg_sleep" | "null"), ..] => return Some(QUERY),
         _ => {}
@@ -213,9 +253,16 @@ fn select(more: &[Token<'_>]) -> Option<Hit> {
     let from = more.iter().position(|token| *token == Token::Word("from"))?;
     let columns = more.get(..from)?;
     let words = columns.iter().filter(|token| matches!(token, Token::Word(_))).count();
-    let separators = columns.iter().filter(|token| matches!(token, Token::Comma | Token::Open | Token::Dot)).count();
+    let separators =
+        columns.iter().filter(|token| matches!(token, Token::Comma | Token::Open | Token::Dot)).count();
     // «select what you like from the menu» has more words than separators.
-    (from > 0 && words <= separators + 1 && !matches!(more.get(from + 1), Some(Token::Word("the" | "a" | "an" | "our" | "my" | "your" | "this" | "these" | "those")))).then_some(QUERY)
+    (from > 0
+        && words <= separators + 1
+        && !matches!(
+            more.get(from + 1),
+            Some(Token::Word("the" | "a" | "an" | "our" | "my" | "your" | "this" | "these" | "those"))
+        ))
+    .then_some(QUERY)
 }
 
 fn clause(before: &[Token<'_>], word: &str, more: &[Token<'_>], quoted: bool) -> Option<Hit> {
@@ -226,32 +273,56 @@ fn clause(before: &[Token<'_>], word: &str, more: &[Token<'_>], quoted: bool) ->
         ("order" | "group", [Token::Word("by"), Token::Word(_), ..]) => ends_value,
         ("into", [Token::Word("outfile" | "dumpfile"), ..]) => true,
         ("procedure", [Token::Word("analyse"), ..]) => true,
-        ("limit", [Token::Number, Token::Comma | Token::Comment | Token::Word("offset" | "union" | "into" | "procedure"), ..]) => ends_value,
+        (
+            "limit",
+            [
+                Token::Number,
+                Token::Comma | Token::Comment | Token::Word("offset" | "union" | "into" | "procedure"),
+                ..,
+            ],
+        ) => ends_value,
         ("waitfor", [Token::Word("delay" | "time"), ..]) => true,
         ("case", [Token::Word("when"), ..]) => ends_value,
         ("is", [Token::Word("null"), ..] | [Token::Word("not"), Token::Word("null"), ..]) => ends_value,
         ("like" | "rlike" | "regexp" | "in" | "between", [value, ..]) => {
             ends_value
                 && quoted
-                && matches!(value, Token::Text('\'') | Token::Open | Token::Number | Token::Word("null" | "binary"))
+                && matches!(
+                    value,
+                    Token::Text('\'') | Token::Open | Token::Number | Token::Word("null" | "binary")
+                )
         }
         ("collate", [Token::Word(_)]) => ends_value,
         ("as", [Token::Word(_), Token::Word("from" | "where"), ..]) => ends_value,
-        ("from", [Token::Word("information_schema" | "dual" | "sysobjects" | "pg_catalog" | "all_tables" | "sys" | "mysql" | "sqlite_master"), ..]) => true,
+        (
+            "from",
+            [
+                Token::Word(
+                    "information_schema" | "dual" | "sysobjects" | "pg_catalog" | "all_tables" | "sys"
+                    | "mysql" | "sqlite_master",
+                ),
+                ..,
+            ],
+        ) => true,
         _ => false,
     };
     found.then_some(CLAUSE)
 }
 
 fn statement(before: &[Token<'_>], word: &str, more: &[Token<'_>]) -> Option<Hit> {
-    let begins = before.is_empty() || matches!(before.last(), Some(Token::Text(_) | Token::Semicolon | Token::Close | Token::Number | Token::Comment));
+    let begins = before.is_empty()
+        || matches!(
+            before.last(),
+            Some(Token::Text(_) | Token::Semicolon | Token::Close | Token::Number | Token::Comment)
+        );
     if !begins {
         return None;
     }
     let found = match (word, more) {
-        ("drop" | "truncate" | "alter" | "create", [Token::Word("table" | "database" | "view" | "procedure"), Token::Word(_), rest @ ..]) => {
-            !matches!(rest, [Token::Word(_), Token::Word(_), ..])
-        }
+        (
+            "drop" | "truncate" | "alter" | "create",
+            [Token::Word("table" | "database" | "view" | "procedure"), Token::Word(_), rest @ ..],
+        ) => !matches!(rest, [Token::Word(_), Token::Word(_), ..]),
         ("insert" | "replace", [Token::Word("into"), rest @ ..]) => {
             rest.iter().take(12).any(|token| matches!(token, Token::Word("values" | "select") | Token::Open))
         }
@@ -274,11 +345,21 @@ fn statement(before: &[Token<'_>], word: &str, more: &[Token<'_>]) -> Option<Hit
 /// What stands behind a string that the value has ended.
 fn after_break(rest: &[Token<'_>]) -> Option<Hit> {
     match rest {
-        [Token::Comment, ..] | [Token::Semicolon, Token::Comment, ..] | [Token::Close, Token::Comment, ..] => Some(CUT),
+        [Token::Comment, ..]
+        | [Token::Semicolon, Token::Comment, ..]
+        | [Token::Close, Token::Comment, ..] => Some(CUT),
         [Token::Close, Token::Close, Token::Comment, ..] => Some(CUT),
-        [Token::Operator("=" | "<" | ">" | "<>" | "!=" | "<=" | ">=" | "||" | "&&" | "<=>" | "|" | "^" | "&"), value, ..] => {
-            matches!(value, Token::Text(_) | Token::Number | Token::Open | Token::Variable(_) | Token::Operator(_)).then_some(BREAK)
-        }
+        [
+            Token::Operator(
+                "=" | "<" | ">" | "<>" | "!=" | "<=" | ">=" | "||" | "&&" | "<=>" | "|" | "^" | "&",
+            ),
+            value,
+            ..,
+        ] => matches!(
+            value,
+            Token::Text(_) | Token::Number | Token::Open | Token::Variable(_) | Token::Operator(_)
+        )
+        .then_some(BREAK),
         [Token::Operator("+" | "-" | "*" | "/" | "%"), value, ..] => {
             (matches!(value, Token::Number | Token::Open | Token::Variable(_) | Token::Operator(_))
                 || (matches!(value, Token::Text('\'')) && rest.len() <= 4)
@@ -288,7 +369,9 @@ fn after_break(rest: &[Token<'_>]) -> Option<Hit> {
         [Token::Comma, Token::Open | Token::Number | Token::Variable(_), ..] => Some(BREAK),
         [Token::Comma, Token::Text(_), Token::Comma, ..] => Some(BREAK),
         [Token::Comma, Token::Word(_), Token::Open, ..] => Some(BREAK),
-        [Token::Word("div" | "mod" | "xor"), Token::Number | Token::Text('\'') | Token::Open, ..] => Some(BREAK),
+        [Token::Word("div" | "mod" | "xor"), Token::Number | Token::Text('\'') | Token::Open, ..] => {
+            Some(BREAK)
+        }
         _ => None,
     }
 }
@@ -308,11 +391,49 @@ fn bare_cut(tokens: &[Token<'_>]) -> Option<Hit> {
 
 fn is_dangerous(name: &str) -> bool {
     const NAMES: [&str; 44] = [
-        "sleep", "benchmark", "pg_sleep", "load_file", "extractvalue", "updatexml", "xp_cmdshell", "xp_regread",
-        "xp_dirtree", "sp_executesql", "sp_password", "openrowset", "opendatasource", "openquery", "utl_http", "utl_inaddr",
-        "dbms_pipe", "dbms_lock", "ctxsys", "randomblob", "load_extension", "group_concat", "concat_ws", "current_user",
-        "system_user", "session_user", "user_name", "db_name", "host_name", "make_set", "elt", "exp", "geometrycollection",
-        "multipoint", "polygon", "linestring", "name_const", "row_count", "found_rows", "to_base64", "unhex", "hex", "chr",
+        "sleep",
+        "benchmark",
+        "pg_sleep",
+        "load_file",
+        "extractvalue",
+        "updatexml",
+        "xp_cmdshell",
+        "xp_regread",
+        "xp_dirtree",
+        "sp_executesql",
+        "sp_password",
+        "openrowset",
+        "opendatasource",
+        "openquery",
+        "utl_http",
+        "utl_inaddr",
+        "dbms_pipe",
+        "dbms_lock",
+        "ctxsys",
+        "randomblob",
+        "load_extension",
+        "group_concat",
+        "concat_ws",
+        "current_user",
+        "system_user",
+        "session_user",
+        "user_name",
+        "db_name",
+        "host_name",
+        "make_set",
+        "elt",
+        "exp",
+        "geometrycollection",
+        "multipoint",
+        "polygon",
+        "linestring",
+        "name_const",
+        "row_count",
+        "found_rows",
+        "to_base64",
+        "unhex",
+        "hex",
+        "chr",
         "pg_read_file",
     ];
     NAMES.contains(&name)
@@ -320,9 +441,42 @@ fn is_dangerous(name: &str) -> bool {
 
 fn is_function(name: &str) -> bool {
     const NAMES: [&str; 36] = [
-        "count", "char", "concat", "ascii", "ord", "mid", "substr", "substring", "length", "len", "cast", "convert",
-        "version", "user", "database", "schema", "if", "ifnull", "iif", "isnull", "nullif", "coalesce", "md5", "sha1", "lower",
-        "upper", "left", "right", "rand", "floor", "round", "max", "min", "exists", "now", "current_database",
+        "count",
+        "char",
+        "concat",
+        "ascii",
+        "ord",
+        "mid",
+        "substr",
+        "substring",
+        "length",
+        "len",
+        "cast",
+        "convert",
+        "version",
+        "user",
+        "database",
+        "schema",
+        "if",
+        "ifnull",
+        "iif",
+        "isnull",
+        "nullif",
+        "coalesce",
+        "md5",
+        "sha1",
+        "lower",
+        "upper",
+        "left",
+        "right",
+        "rand",
+        "floor",
+        "round",
+        "max",
+        "min",
+        "exists",
+        "now",
+        "current_database",
     ];
     NAMES.contains(&name) || is_dangerous(name)
 }

@@ -53,7 +53,7 @@ fn plain_values_pass() {
         "C++ (or C#) developer",
         "He said \"no\" and left",
         "price: 5-10 EUR -- negotiable",
-        "/home/shop/orders?page=2",
+        "/shop/orders?page=2",
         "Drop me a line; update the table set for four",
         "union of the two, selected by the jury",
         "100% cotton & wool",
@@ -70,7 +70,9 @@ fn plain_values_pass() {
 
 #[test]
 fn no_value_makes_it_fail_or_slow() {
-    for unit in ["'", "\"", "(", "<", "%25", "&#", "../", "/*", "${", "`", "\u{ff1c}", "or ", "1=1 ", "union "] {
+    for unit in
+        ["'", "\"", "(", "<", "%25", "&#", "../", "/*", "${", "`", "\u{ff1c}", "or ", "1=1 ", "union "]
+    {
         let long = unit.repeat(20_000);
         let _ = scan(&long, ALL);
     }
@@ -79,7 +81,11 @@ fn no_value_makes_it_fail_or_slow() {
 /// Lines that are URL-encoded, as a query has them.
 fn lines(folder: &str, file: &str) -> Vec<String> {
     let text = fs::read(PathBuf::from(folder).join("injection/libinjection").join(file)).unwrap_or_default();
-    String::from_utf8_lossy(&text).lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
+    String::from_utf8_lossy(&text)
+        .lines()
+        .filter(|line| !line.trim().is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]

@@ -9,16 +9,58 @@ const MARKUP: Hit = Hit::new("xss-markup", 40, "a tag");
 const HANDLER: Hit = Hit::new("xss-handler", 90, "an attribute that runs script");
 const URI: Hit = Hit::new("xss-uri", 85, "a URI that runs script");
 const STYLE: Hit = Hit::new("xss-style", 80, "a style that can load or run something");
-const BREAK: Hit = Hit::new("xss-attribute-break", 85, "an attribute that ends, and one that runs script behind it");
-const DECLARATION: Hit = Hit::new("xss-declaration", 80, "a declaration or comment that changes how a page is read");
+const BREAK: Hit =
+    Hit::new("xss-attribute-break", 85, "an attribute that ends, and one that runs script behind it");
+const DECLARATION: Hit =
+    Hit::new("xss-declaration", 80, "a declaration or comment that changes how a page is read");
 const SCRIPT: Hit = Hit::new("xss-script", 80, "script that reaches for the page");
 
 /// Tags that run, load, or change the page around them.
 const TAGS: [&str; 44] = [
-    "script", "iframe", "frame", "frameset", "object", "embed", "applet", "svg", "math", "link", "meta", "base", "style", "form",
-    "input", "button", "textarea", "select", "isindex", "layer", "ilayer", "bgsound", "xml", "xss", "video", "audio", "source",
-    "marquee", "details", "template", "noscript", "import", "set", "animate", "handler", "listener", "body", "head", "html",
-    "foreignobject", "vmlframe", "comment", "plaintext", "image",
+    "script",
+    "iframe",
+    "frame",
+    "frameset",
+    "object",
+    "embed",
+    "applet",
+    "svg",
+    "math",
+    "link",
+    "meta",
+    "base",
+    "style",
+    "form",
+    "input",
+    "button",
+    "textarea",
+    "select",
+    "isindex",
+    "layer",
+    "ilayer",
+    "bgsound",
+    "xml",
+    "xss",
+    "video",
+    "audio",
+    "source",
+    "marquee",
+    "details",
+    "template",
+    "noscript",
+    "import",
+    "set",
+    "animate",
+    "handler",
+    "listener",
+    "body",
+    "head",
+    "html",
+    "foreignobject",
+    "vmlframe",
+    "comment",
+    "plaintext",
+    "image",
 ];
 
 /// The worst of all readings.
@@ -40,7 +82,9 @@ pub(crate) fn judge(text: &str) -> Option<Hit> {
 /// What follows a `<`.
 fn tag(after: &str) -> Option<Hit> {
     let after = after.trim_start_matches(['/', '\0', '\t', '\n', '\r', '\x0b', '\x0c']);
-    let end = after.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == ':' || c == '\0')).unwrap_or(after.len());
+    let end = after
+        .find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == ':' || c == '\0'))
+        .unwrap_or(after.len());
     let name: String = after.get(..end)?.chars().filter(|c| *c != '\0').collect();
     if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
         return None;
@@ -58,7 +102,8 @@ fn handler(text: &str) -> Option<Hit> {
     let mut rest = text;
     while let Some(at) = rest.find("on") {
         let (before, from) = rest.split_at(at);
-        let free = before.chars().next_back().is_none_or(|c| !c.is_ascii_alphanumeric() && c != '-' && c != '.');
+        let free =
+            before.chars().next_back().is_none_or(|c| !c.is_ascii_alphanumeric() && c != '-' && c != '.');
         let name = from.bytes().take_while(u8::is_ascii_alphabetic).count();
         let after = from.get(name..).unwrap_or_default().trim_start();
         if free && (4..=24).contains(&name) && after.starts_with('=') && !after.starts_with("==") {
@@ -72,7 +117,17 @@ fn handler(text: &str) -> Option<Hit> {
 /// Attributes of a tag that load or run.
 fn attributes(inside: &str) -> Option<Hit> {
     const NAMES: [&str; 12] = [
-        "style", "xmlns", "formaction", "srcdoc", "xlink:href", "background", "dynsrc", "lowsrc", "datasrc", "datafld", "fscommand",
+        "style",
+        "xmlns",
+        "formaction",
+        "srcdoc",
+        "xlink:href",
+        "background",
+        "dynsrc",
+        "lowsrc",
+        "datasrc",
+        "datafld",
+        "fscommand",
         "seeksegmenttime",
     ];
     let named = NAMES.iter().any(|name| {
@@ -91,19 +146,42 @@ fn attribute(text: &str) -> Option<Hit> {
     if has_handler && (broken || known_handler(text)) {
         return Some(BREAK);
     }
-    let style = text.find("style").is_some_and(|at| {
-        text.get(at + 5..).unwrap_or_default().trim_start().starts_with('=')
-    });
-    (style && (text.contains("expression") || text.contains("url(") || text.contains("binding") || text.contains("behavior")))
-        .then_some(STYLE)
-        .or_else(|| (style && text.contains(['"', '\'', '<'])).then_some(STYLE))
+    let style = text
+        .find("style")
+        .is_some_and(|at| text.get(at + 5..).unwrap_or_default().trim_start().starts_with('='));
+    (style
+        && (text.contains("expression")
+            || text.contains("url(")
+            || text.contains("binding")
+            || text.contains("behavior")))
+    .then_some(STYLE)
+    .or_else(|| (style && text.contains(['"', '\'', '<'])).then_some(STYLE))
 }
 
 /// Handlers that nothing else is called.
 fn known_handler(text: &str) -> bool {
     const NAMES: [&str; 22] = [
-        "onerror", "onload", "onclick", "onmouse", "onfocus", "onblur", "onkey", "onsubmit", "onchange", "ontoggle", "onpointer",
-        "onanimation", "ontransition", "onbegin", "onscroll", "onwheel", "ondrag", "oncopy", "onpaste", "onhashchange", "onpageshow",
+        "onerror",
+        "onload",
+        "onclick",
+        "onmouse",
+        "onfocus",
+        "onblur",
+        "onkey",
+        "onsubmit",
+        "onchange",
+        "ontoggle",
+        "onpointer",
+        "onanimation",
+        "ontransition",
+        "onbegin",
+        "onscroll",
+        "onwheel",
+        "ondrag",
+        "oncopy",
+        "onpaste",
+        "onhashchange",
+        "onpageshow",
         "onafterprint",
     ];
     NAMES.iter().any(|name| text.contains(name))
@@ -117,26 +195,58 @@ fn uri(squeezed: &str) -> Option<Hit> {
     }
     let data = squeezed.find("data:").map(|at| squeezed.get(at + 5..).unwrap_or_default());
     let active = |after: &str| {
-        ["text/html", "image/svg", "text/xml", "application/xhtml", "application/xml", "text/javascript", "application/javascript"]
-            .iter()
-            .any(|kind| after.starts_with(kind))
+        [
+            "text/html",
+            "image/svg",
+            "text/xml",
+            "application/xhtml",
+            "application/xml",
+            "text/javascript",
+            "application/javascript",
+        ]
+        .iter()
+        .any(|kind| after.starts_with(kind))
             || after.starts_with(",<")
     };
     data.filter(|after| active(after)).map(|_| URI)
 }
 
 fn declaration(text: &str) -> Option<Hit> {
-    let marks = ["<!doctype", "<!entity", "<![cdata[", "<!--", "<?xml", "<?import", "<%", "<!attlist", "<!element"];
+    let marks =
+        ["<!doctype", "<!entity", "<![cdata[", "<!--", "<?xml", "<?import", "<%", "<!attlist", "<!element"];
     marks.iter().any(|mark| text.contains(mark)).then_some(DECLARATION)
 }
 
 /// Script that needs no tag: what a value does within a script, a template or an old style.
 fn script(squeezed: &str) -> Option<Hit> {
     const MARKS: [&str; 27] = [
-        "document.cookie", "document.write", "document.location", "document.domain", "document[", "window.location", "window.name",
-        "window[", "location.href=", "location=", "eval(", "alert(", "prompt(", "confirm(", "settimeout(", "setinterval(",
-        "string.fromcharcode", "constructor(", "constructor[", "innerhtml=", "outerhtml=", "expression(", "-moz-binding",
-        "localstorage.", "atob(", "fetch(", "xmlhttprequest",
+        "document.cookie",
+        "document.write",
+        "document.location",
+        "document.domain",
+        "document[",
+        "window.location",
+        "window.name",
+        "window[",
+        "location.href=",
+        "location=",
+        "eval(",
+        "alert(",
+        "prompt(",
+        "confirm(",
+        "settimeout(",
+        "setinterval(",
+        "string.fromcharcode",
+        "constructor(",
+        "constructor[",
+        "innerhtml=",
+        "outerhtml=",
+        "expression(",
+        "-moz-binding",
+        "localstorage.",
+        "atob(",
+        "fetch(",
+        "xmlhttprequest",
     ];
     let mark = MARKS.iter().any(|mark| squeezed.contains(mark));
     // A call alone may be prose about programs; with a sign that ends what stands before, it runs.

@@ -108,8 +108,7 @@ fn webhook(bytes: &[u8], key: &str) -> Result<Vec<Header>, Failure> {
         Algorithm::Ed25519 => "v1a",
         _ => return Err(Failure::Unsupported),
     };
-    let random: String =
-        host::random::bytes(RANDOM_BYTES).iter().map(|byte| format!("{byte:02x}")).collect();
+    let random: String = host::random::bytes(RANDOM_BYTES).iter().map(|byte| format!("{byte:02x}")).collect();
     let id = format!("msg_{random}");
     let seconds = host::clock::now_milliseconds() / 1_000;
     let signed = [format!("{id}.{seconds}.").as_bytes(), bytes].concat();

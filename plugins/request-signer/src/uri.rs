@@ -34,7 +34,11 @@ impl<'a> Uri<'a> {
         let authority = match authority.rsplit_once(':') {
             // A colon within brackets is the address's own.
             Some((host, port)) if !port.contains(']') => {
-                if port.is_empty() || port == own_port { host.to_owned() } else { authority }
+                if port.is_empty() || port == own_port {
+                    host.to_owned()
+                } else {
+                    authority
+                }
             }
             _ => authority,
         };
@@ -53,9 +57,15 @@ mod tests {
     #[test]
     fn parts_are_normal() {
         let uri = Uri::parse("HTTPS://Example.COM:443/a/b?x=1&y").unwrap();
-        assert_eq!(uri, Uri { scheme: "https", authority: "example.com".into(), path: "/a/b", query: Some("x=1&y") });
+        assert_eq!(
+            uri,
+            Uri { scheme: "https", authority: "example.com".into(), path: "/a/b", query: Some("x=1&y") }
+        );
         let uri = Uri::parse("http://[2001:DB8::1]:8080").unwrap();
-        assert_eq!(uri, Uri { scheme: "http", authority: "[2001:db8::1]:8080".into(), path: "/", query: None });
+        assert_eq!(
+            uri,
+            Uri { scheme: "http", authority: "[2001:db8::1]:8080".into(), path: "/", query: None }
+        );
         assert_eq!(Uri::parse("http://[2001:db8::1]").unwrap().authority, "[2001:db8::1]");
         assert_eq!(Uri::parse("https://a?b").unwrap().path, "/");
     }
@@ -63,8 +73,15 @@ mod tests {
     #[test]
     fn what_can_not_be_signed_is_none() {
         for text in [
-            "/relative", "ftp://a/", "https:///a", "https://user@a/", "https://a/#f", "https://a/b c", "https://a/\n",
-            "https://a/\u{e9}", "",
+            "/relative",
+            "ftp://a/",
+            "https:///a",
+            "https://user@a/",
+            "https://a/#f",
+            "https://a/b c",
+            "https://a/\n",
+            "https://a/\u{e9}",
+            "",
         ] {
             assert_eq!(Uri::parse(text), None, "{text:?}");
         }

@@ -100,7 +100,7 @@ fn a_configuration_says_whom_to_trust() {
     let config = plugin.0.path().join("portcullis.toml");
     let verify =
         || Cli::new(["plugin", "verify"]).path("--config", &config).path("--", &plugin.folder()).run();
-    write(&config, &format!("[plugins]\ntrusted_keys = [\"{public}\"]\n"));
+    write(&config, format!("[plugins]\ntrusted_keys = [\"{public}\"]\n"));
     let _ = verify().expect_status(0);
     std::fs::write(&config, "[plugins]\ntrusted_keys = []\nallow_unsigned = true\n").unwrap();
     assert!(verify().expect_status(1).stderr.contains("not trusted"));

@@ -92,6 +92,6 @@ mod tests {
         {
             assert_eq!(document(text), None, "{text}");
         }
-        assert!(document(&deep[1..deep.len() - 1]).is_some());
+        assert!(document(deep.strip_prefix('[').unwrap().strip_suffix(']').unwrap()).is_some());
     }
 }
