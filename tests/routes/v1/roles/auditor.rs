@@ -33,7 +33,8 @@ fn an_auditor_reads_every_route_and_changes_by_none() {
     let mut seen = [0, 0];
     for (path, item) in document["paths"].as_object().unwrap() {
         for method in ["get", "post", "put", "patch", "delete"] {
-            if item.get(method).is_none() {
+            // What an application asks about its own decisions changes nothing, and is not the auditor's.
+            if item.get(method).is_none() || ["/v1/mask", "/v1/sign"].contains(&path.as_str()) {
                 continue;
             }
             let mut filled = path.replace("{pack}", "team").replace("{type}", "user");
