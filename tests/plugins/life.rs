@@ -82,7 +82,7 @@ fn what_a_plugin_in_shadow_mode_would_have_done_is_recorded_and_counts_for_nothi
     assert_eq!(shown["statistics"]["shadow"]["failures"], json!({"trap": 1}), "{shown}");
     assert_eq!(shown["statistics"]["enforced"]["calls"], json!(0));
     let effects = || -> Vec<Value> {
-        let of_plugin = |record: &Value| record["event"]["unmapped"]["subject"]["type"] == "plugin";
+        let of_plugin = |record: &Value| record["event"]["actor"]["user"]["type"] == "plugin";
         log_records(server.data()).into_iter().filter(of_plugin).collect()
     };
     let found = portcullis_tests::eventually(std::time::Duration::from_secs(20), || effects().pop());
@@ -92,6 +92,40 @@ fn what_a_plugin_in_shadow_mode_would_have_done_is_recorded_and_counts_for_nothi
     {
         assert!(text.contains(part), "{part}: {text}");
     }
+}
+
+#[test]
+fn what_would_be_rejected_in_shadow_mode_is_allowed_recorded_and_counted() {
+    let section = |mode: &str| {
+        format!("[plugins.injection-guard]\ncapabilities = [\"config\"]\nmode = \"{mode}\"\n{PATIENT}")
+    };
+    let mut asked = question("alice", "read", "record-1");
+    asked["http"] =
+        json!({"method": "GET", "path": "/records", "query": "id=1%27+union+select+password+from+users--"});
+    let enforced = Placed::with(&["injection-guard"], &section("enforce"));
+    let answer = enforced.post("/v1/decide", &asked).expect_status(200).json();
+    assert_eq!(
+        (&answer["decision"], &answer["reasons"]),
+        (&json!(false), &json!(["rejected:injection-guard:injection"]))
+    );
+
+    let server = Placed::with(&["injection-guard"], &section("shadow"));
+    let answer = server.post("/v1/decide", &asked).expect_status(200).json();
+    assert_eq!(answer["decision"], json!(true), "{answer}");
+    assert!(!has_finding(&answer, "injection-guard"), "{answer}");
+    let shown = server.shows("injection-guard", |shown| shown["statistics"]["shadow"]["calls"] == json!(1));
+    assert_eq!(shown["statistics"]["shadow"]["rejections"], json!(1), "{shown}");
+    assert_eq!(shown["statistics"]["enforced"]["calls"], json!(0), "{shown}");
+    let effect = || {
+        let of_plugin = |record: &Value| record["event"]["actor"]["user"]["type"] == "plugin";
+        log_records(server.data()).into_iter().find(of_plugin)
+    };
+    let found = portcullis_tests::eventually(std::time::Duration::from_secs(20), effect);
+    let event =
+        found.unwrap_or_else(|| panic!("no effect in {:?}", log_records(server.data()))).0["event"].clone();
+    assert_eq!(event["unmapped"]["reasons"], json!(["shadow_rejected:injection-guard:injection"]), "{event}");
+    assert_eq!(event["resources"], json!([{"uid": answer["decision_id"], "type": "decision"}]), "{event}");
+    assert_eq!(event["unmapped"]["context"]["rejection"], json!("injection"), "{event}");
 }
 
 #[test]

@@ -65,9 +65,11 @@ impl Placed {
     }
 }
 
-/// Copies a guest of the tests into a plugins folder.
+/// Copies a guest of the tests, or a bundled plugin, into a plugins folder.
 pub(crate) fn place(name: &str, folder: &Path) {
-    let (from, to) = (repository().join("tests/guests").join(name), folder.join(name));
+    let homes = ["tests/guests", "plugins"].map(|home| repository().join(home).join(name));
+    let from = homes.into_iter().find(|home| home.is_dir()).unwrap_or_else(|| panic!("there is no `{name}`"));
+    let to = folder.join(name);
     std::fs::create_dir(&to).unwrap();
     for file in ["plugin.toml", "plugin.wasm"] {
         std::fs::copy(from.join(file), to.join(file))

@@ -1,3 +1,5 @@
+//! What is masked, and how: by obligations, by paths and by content.
+
 use portcullis_sdk::host::crypto::Algorithm;
 use portcullis_sdk::testing::Host;
 

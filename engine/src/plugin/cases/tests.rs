@@ -245,7 +245,7 @@ fn a_configuration_that_does_not_fit_fails_its_case_alone() {
                 - {name: two, config: {a: x}, request: {}, expect: {findings: []}}\n";
     let results = run_with(&manifest, NOTHING, text);
     assert!(results[0].differences.is_empty(), "{results:?}");
-    assert!(results[1].differences[0].contains("`/a`"), "{results:?}");
+    assert!(results[1].differences[0].contains("`config.a`"), "{results:?}");
     manifest.config_schema = None;
     let results = run_with(&manifest, NOTHING, text);
     assert!(results[0].differences[0].contains("takes no configuration"), "{results:?}");

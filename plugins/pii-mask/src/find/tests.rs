@@ -1,3 +1,5 @@
+//! What is found in texts, and what only looks like it.
+
 use super::*;
 
 /// Each found part with its kind's name.
