@@ -77,6 +77,9 @@ impl Router {
 
     /// The route of a request.
     pub(super) fn find(&self, method: &str, path: &str) -> Option<usize> {
+        if path.len() > PATH_BYTES {
+            return None;
+        }
         let route = self.root.find(&segments(path)?, method)?;
         let pattern = self.patterns.get(route)?;
         let leads_elsewhere = self.readings(method, path).any(|(reading, other)| {
@@ -89,7 +92,7 @@ impl Router {
     /// Whether a generous reader could take a request that has no route for one that has.
     pub(super) fn resembles(&self, method: &str, path: &str) -> bool {
         // A known path under a method that it does not have is another request.
-        self.readings(method, path).next().is_some()
+        path.len() > PATH_BYTES || self.readings(method, path).next().is_some()
     }
 
     /// How generous readers could take a path, and the route that it has for them.
