@@ -68,6 +68,9 @@ const ROUNDS: usize = 3;
 pub(super) fn generous(path: &str) -> [Vec<String>; 2] {
     let mut text = path.to_owned();
     for _ in 0..ROUNDS {
+        if !text.contains('%') {
+            break;
+        }
         text = decode_leniently(&text);
     }
     let (mut stepped, mut named): (Vec<String>, Vec<String>) = Default::default();

@@ -1,7 +1,8 @@
 //! Which route a request has.
 //!
 //! Promises: at most one; the exact segment counts before `{name}`, that before `{*rest}`, the method before `*`. Patterns
-//! of which none of these says which counts are refused.
+//! of which none of these says which counts are refused. A request that another reader could take for one of another,
+//! more exact route has none: `/orders;a` is no `/{page}` where there is `/orders`.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -16,6 +17,8 @@ const PATH_BYTES: usize = 16 << 10;
 #[derive(Debug, Default)]
 pub(super) struct Router {
     root: Node,
+    /// The same with all names plain, as generous readers take them.
+    plain: Node,
     patterns: Vec<Pattern>,
 }
 
@@ -64,51 +67,61 @@ impl Router {
                 }
             }
         }
-        let mut root = Node::default();
+        let (mut root, mut plain) = (Node::default(), Node::default());
         for (route, pattern) in patterns.iter().enumerate() {
             root.add(&pattern.pieces, &pattern.method, route);
+            plain.add(&pattern.plain_pieces(), &pattern.method.to_ascii_uppercase(), route);
         }
-        Ok(Self { root, patterns: patterns.to_vec() })
+        Ok(Self { root, plain, patterns: patterns.to_vec() })
     }
 
     /// The route of a request.
     pub(super) fn find(&self, method: &str, path: &str) -> Option<usize> {
-        self.root.find(&segments(path)?, method)
+        if path.len() > PATH_BYTES {
+            return None;
+        }
+        let route = self.root.find(&segments(path)?, method)?;
+        let pattern = self.patterns.get(route)?;
+        let leads_elsewhere = self.readings(method, path).any(|(reading, other)| {
+            let shares = self.patterns.get(other).map(|other| other.relation(pattern));
+            other != route && (!pattern.takes(&reading) || shares != Some(Relation::Apart))
+        });
+        (!leads_elsewhere).then_some(route)
     }
 
     /// Whether a generous reader could take a request that has no route for one that has.
     pub(super) fn resembles(&self, method: &str, path: &str) -> bool {
-        if path.len() > PATH_BYTES {
-            return true;
-        }
-        let readings = generous(path);
         // A known path under a method that it does not have is another request.
-        let alike = |pattern: &&Pattern| pattern.method == "*" || pattern.method.eq_ignore_ascii_case(method);
-        let takes = |pattern: &Pattern| readings.iter().any(|reading| pattern.takes_generously(reading));
-        self.patterns.iter().filter(alike).any(takes)
+        path.len() > PATH_BYTES || self.readings(method, path).next().is_some()
+    }
+
+    /// How generous readers could take a path, and the route that it has for them.
+    fn readings(&self, method: &str, path: &str) -> impl Iterator<Item = (Vec<Cow<'static, str>>, usize)> {
+        let method = method.to_ascii_uppercase();
+        generous(path).into_iter().filter_map(move |reading| {
+            let reading: Vec<_> = reading.into_iter().map(Cow::Owned).collect();
+            let route = self.plain.find(&reading, &method)?;
+            Some((reading, route))
+        })
     }
 }
 
 impl Pattern {
-    fn takes_generously(&self, segments: &[String]) -> bool {
-        let mut left = segments.iter();
-        for piece in &self.pieces {
-            match piece {
-                Piece::Exact(text) if text.is_empty() => {}
-                Piece::Exact(text) => {
-                    if left.next().is_none_or(|segment| *segment != plain(text)) {
-                        return false;
-                    }
-                }
-                Piece::One => {
-                    if left.next().is_none() {
-                        return false;
-                    }
-                }
-                Piece::Rest => return left.next().is_some(),
-            }
-        }
-        left.next().is_none()
+    /// Its pieces as generous readers take them: the slash at the end is nothing to them.
+    fn plain_pieces(&self) -> Vec<Piece> {
+        let plain = |piece: &Piece| match piece {
+            Piece::Exact(text) if text.is_empty() => None,
+            Piece::Exact(text) => Some(Piece::Exact(plain(text))),
+            Piece::One | Piece::Rest => Some(piece.clone()),
+        };
+        self.pieces.iter().filter_map(plain).collect()
+    }
+
+    /// Whether it is the pattern of such a reading.
+    fn takes(&self, reading: &[Cow<'_, str>]) -> bool {
+        let mut root = Node::default();
+        root.add(&self.plain_pieces(), "*", 0);
+        root.find(reading, "*").is_some()
     }
 }
 

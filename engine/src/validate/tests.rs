@@ -58,14 +58,17 @@ fn the_most_exact_route_counts() {
         ("GET /a/%62", Some("GET /a/b")),
         ("GET /a/%C3%A4", Some("GET /a/{x}")),
         ("GET /a/b/c", Some("GET /a/{*rest}")),
-        ("GET /a/b/", Some("GET /a/{*rest}")),
+        ("GET /a/b/", None),
+        ("GET /a/c/", None),
+        ("GET /a/b/c/", Some("GET /a/{*rest}")),
         ("POST /a/b/c", Some("POST /a/{x}/c")),
         ("GET /d/", Some("GET /d/")),
         ("GET /d", None),
         ("GET /a", None),
         ("GET /a/", None),
         ("POST /a/x", None),
-        ("get /a/b", Some("* /a/b")),
+        ("get /a/b", None),
+        ("put /a/b", Some("* /a/b")),
         ("get /a/x", None),
     ] {
         assert_eq!(found(asked), route, "{asked}");
@@ -113,6 +116,46 @@ fn a_path_that_can_be_read_in_two_ways_is_no_known_route() {
         let request = Request::new("GET", path, None, Vec::new(), Body::None);
         let checked = validation.check(&request);
         assert!(matches!(checked, Checked::Unknown(_)), "{path}: {checked:?}");
+    }
+}
+
+#[test]
+fn no_spelling_leads_to_a_laxer_route_than_another_reader_takes() {
+    for all in [
+        &["POST /orders", "POST /{page}"][..],
+        &["POST /orders", "POST /{*rest}"],
+        &["POST /orders", "* /{page}", "* /{*rest}"],
+        &["POST /Orders", "POST /{page}", "POST /{x}/{y}", "POST /{*rest}"],
+    ] {
+        let validation = routes(all).unwrap();
+        let found = |path: &str| validation.router.find("POST", path);
+        assert_eq!(all[found("/other").unwrap()].split_once(' ').unwrap().1.chars().nth(1), Some('{'));
+        let own = all[0].split_once(' ').unwrap().1;
+        assert_eq!(found(own), Some(0), "{own}");
+        for path in [
+            "/ORDERS",
+            "/orders;a",
+            "/orders%3b",
+            "/orders%3fa",
+            "/orders%23",
+            "/orders.",
+            "/orders%20",
+            "/orders/",
+            "/orders;a/",
+            "/orders/%20",
+            "/orders/;a",
+            "/orders/%3f",
+        ] {
+            assert_eq!(found(path), None, "{path} of {all:?}");
+            assert!(validation.router.resembles("POST", path), "{path} of {all:?}");
+        }
+    }
+    let long = format!("/a{}", "/b".repeat(10_000));
+    let all = routes(&["GET /{*rest}"]).unwrap();
+    assert!(all.router.find("GET", &long).is_none() && all.router.resembles("GET", &long));
+    let alike = routes(&["GET /a", "GET /A", "GET /a/", "GET /a/{x}"]).unwrap();
+    for (place, path) in ["/a", "/A", "/a/", "/a/B;c"].into_iter().enumerate() {
+        assert_eq!(alike.router.find("GET", path), Some(place), "{path}");
     }
 }
 
