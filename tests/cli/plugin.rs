@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use portcullis_tests::files::{replace, write};
 use portcullis_tests::{Cli, Ran, binary, repository};
 
+mod kept;
 mod signed;
 
 /// A new plugin, not yet built. Its dependencies are those of the tests' guests: nothing is fetched. Each test has a name of
