@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use portcullis_tests::{Cli, Client, Server, soak};
+use portcullis_tests::{Cli, Client, Server, eventually, soak};
 use serde_json::{Value, json};
 
 use super::placed::{PATIENT, Placed, place, rebuilt};
@@ -61,13 +62,15 @@ fn a_mode_that_is_set_counts_with_the_next_decision_and_until_it_is_taken_back()
     assert!(!has_finding(&decide(&server, ""), "echo"));
     let _ = server.request("DELETE", path).send().expect_status(200);
     assert!(has_finding(&decide(&server, ""), "echo"));
-    let changes: Vec<_> = log_records(server.data())
-        .into_iter()
-        .filter(|record| {
-            record["event"]["api"]["operation"].as_str().is_some_and(|name| name.starts_with("plugin_mode_"))
-        })
-        .collect();
-    assert!(changes.len() <= 4, "{changes:?}");
+    let changes = || {
+        let records = log_records(server.data());
+        let operation = |record: &Value| record["event"]["api"]["operation"].as_str().map(str::to_owned);
+        let of_modes = records.iter().filter_map(operation).filter(|name| name.starts_with("plugin_mode_"));
+        of_modes.collect::<Vec<_>>()
+    };
+    let expected = ["plugin_mode_set", "plugin_mode_set", "plugin_mode_deleted", "plugin_mode_deleted"];
+    let recorded = eventually(Duration::from_secs(10), || (changes() == expected).then_some(()));
+    assert!(recorded.is_some(), "{:?}", changes());
 }
 
 #[test]
@@ -85,7 +88,7 @@ fn what_a_plugin_in_shadow_mode_would_have_done_is_recorded_and_counts_for_nothi
         let of_plugin = |record: &Value| record["event"]["actor"]["user"]["type"] == "plugin";
         log_records(server.data()).into_iter().filter(of_plugin).collect()
     };
-    let found = portcullis_tests::eventually(std::time::Duration::from_secs(20), || effects().pop());
+    let found = eventually(Duration::from_secs(20), || effects().pop());
     let text = found.unwrap_or_else(|| panic!("no effect in {:?}", log_records(server.data()))).0.to_string();
     for part in
         ["shadow_failed:hostile:trap", answer["decision_id"].as_str().unwrap(), "\"failure\":\"trap\""]
@@ -120,7 +123,7 @@ fn what_would_be_rejected_in_shadow_mode_is_allowed_recorded_and_counted() {
         let of_plugin = |record: &Value| record["event"]["actor"]["user"]["type"] == "plugin";
         log_records(server.data()).into_iter().find(of_plugin)
     };
-    let found = portcullis_tests::eventually(std::time::Duration::from_secs(20), effect);
+    let found = eventually(Duration::from_secs(20), effect);
     let event =
         found.unwrap_or_else(|| panic!("no effect in {:?}", log_records(server.data()))).0["event"].clone();
     assert_eq!(event["unmapped"]["reasons"], json!(["shadow_rejected:injection-guard:injection"]), "{event}");
