@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use portcullis::clock::{SystemClock, Timestamp};
 use portcullis::plugin::input::Body;
-use portcullis::plugin::surroundings::{Algorithm, Keys, Refusal};
+use portcullis::plugin::surroundings::NoKeys;
 use portcullis::plugin::{
     Grant, Input, Manifest, Plugin, Request, Runtime, RuntimeSettings, Services, Source, Surroundings,
 };
@@ -21,28 +21,6 @@ const WARM_UP: usize = 2_000;
 const MANY: usize = 64;
 
 type Failure = Box<dyn std::error::Error>;
-
-/// The bench's plugin uses no keys.
-#[derive(Debug)]
-struct NoKeys;
-
-impl Keys for NoKeys {
-    fn algorithm(&self, _: &str) -> Result<Algorithm, Refusal> {
-        Err(Refusal::Unknown)
-    }
-    fn sign(&self, _: &str, _: &[u8]) -> Result<Vec<u8>, Refusal> {
-        Err(Refusal::Unknown)
-    }
-    fn verify(&self, _: &str, _: &[u8], _: &[u8]) -> Result<bool, Refusal> {
-        Err(Refusal::Unknown)
-    }
-    fn seal(&self, _: &str, _: &[u8], _: &[u8]) -> Result<Vec<u8>, Refusal> {
-        Err(Refusal::Unknown)
-    }
-    fn open(&self, _: &str, _: &[u8], _: &[u8]) -> Result<Vec<u8>, Refusal> {
-        Err(Refusal::Unknown)
-    }
-}
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -77,6 +77,32 @@ pub trait Keys: fmt::Debug + Send + Sync {
     fn open(&self, name: &str, sealed: &[u8], place: &[u8]) -> Result<Vec<u8>, Refusal>;
 }
 
+/// No keys at all: what plugins are called with that use none.
+#[derive(Clone, Copy, Debug)]
+pub struct NoKeys;
+
+impl Keys for NoKeys {
+    fn algorithm(&self, _: &str) -> Result<Algorithm, Refusal> {
+        Err(Refusal::Unknown)
+    }
+
+    fn sign(&self, _: &str, _: &[u8]) -> Result<Vec<u8>, Refusal> {
+        Err(Refusal::Unknown)
+    }
+
+    fn verify(&self, _: &str, _: &[u8], _: &[u8]) -> Result<bool, Refusal> {
+        Err(Refusal::Unknown)
+    }
+
+    fn seal(&self, _: &str, _: &[u8], _: &[u8]) -> Result<Vec<u8>, Refusal> {
+        Err(Refusal::Unknown)
+    }
+
+    fn open(&self, _: &str, _: &[u8], _: &[u8]) -> Result<Vec<u8>, Refusal> {
+        Err(Refusal::Unknown)
+    }
+}
+
 /// One call's own.
 #[derive(Clone, Debug)]
 pub struct Surroundings {

@@ -7,7 +7,7 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 use super::manifest::Manifest;
-use super::surroundings::{Algorithm, Keys, Refusal};
+use super::surroundings::NoKeys;
 use super::{
     Budget, Cache, Called, Capability, CompileError, FailureKind, Grant, Hook, Input, Output, Plugin,
     Request, Runtime, RuntimeSettings, Services, Source, Surroundings,
@@ -22,28 +22,6 @@ mod loaded;
 mod reading;
 mod replayed;
 mod waiting;
-
-/// No keys.
-#[derive(Debug)]
-struct NoKeys;
-
-impl Keys for NoKeys {
-    fn algorithm(&self, _: &str) -> Result<Algorithm, Refusal> {
-        Err(Refusal::Unknown)
-    }
-    fn sign(&self, _: &str, _: &[u8]) -> Result<Vec<u8>, Refusal> {
-        Err(Refusal::Unknown)
-    }
-    fn verify(&self, _: &str, _: &[u8], _: &[u8]) -> Result<bool, Refusal> {
-        Err(Refusal::Unknown)
-    }
-    fn seal(&self, _: &str, _: &[u8], _: &[u8]) -> Result<Vec<u8>, Refusal> {
-        Err(Refusal::Unknown)
-    }
-    fn open(&self, _: &str, _: &[u8], _: &[u8]) -> Result<Vec<u8>, Refusal> {
-        Err(Refusal::Unknown)
-    }
-}
 
 /// A runtime with few instances.
 fn runtime() -> Arc<Runtime> {

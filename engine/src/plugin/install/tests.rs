@@ -7,33 +7,12 @@ use super::*;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::plugin::signature::{self, SigningKey};
-use crate::plugin::surroundings::{Algorithm, Keys, Refusal};
+use crate::plugin::surroundings::NoKeys;
 use crate::plugin::tests::{NOTHING, request, surroundings, validator};
 use crate::plugin::trust::Trust;
 use crate::plugin::{FailureKind, Hook, Mode, Output};
 use crate::protect::{Purpose, RootKey};
 use crate::random::SystemRng;
-
-#[derive(Debug)]
-struct NoKeys;
-
-impl Keys for NoKeys {
-    fn algorithm(&self, _: &str) -> Result<Algorithm, Refusal> {
-        Err(Refusal::Unknown)
-    }
-    fn sign(&self, _: &str, _: &[u8]) -> Result<Vec<u8>, Refusal> {
-        Err(Refusal::Unknown)
-    }
-    fn verify(&self, _: &str, _: &[u8], _: &[u8]) -> Result<bool, Refusal> {
-        Err(Refusal::Unknown)
-    }
-    fn seal(&self, _: &str, _: &[u8], _: &[u8]) -> Result<Vec<u8>, Refusal> {
-        Err(Refusal::Unknown)
-    }
-    fn open(&self, _: &str, _: &[u8], _: &[u8]) -> Result<Vec<u8>, Refusal> {
-        Err(Refusal::Unknown)
-    }
-}
 
 struct Place(tempfile::TempDir);
 
