@@ -34,7 +34,7 @@ const BENCHES: &[Bench] = &[
     },
     Bench {
         name: "plugin",
-        about: "a call of a plugin in a fresh instance: alone, and with 64 loaded",
+        about: "a call of a plugin in a fresh instance, alone and with 64 loaded; what one adds to a decision",
         run: plugin::run,
     },
     Bench {

@@ -4,11 +4,18 @@
 
 /// Encodings within encodings, as deep as anybody decodes.
 const ROUNDS: usize = 4;
+/// What begins an encoded character.
+const ESCAPES: [char; 3] = ['%', '&', '\\'];
 
 /// The canonical form.
 pub(crate) fn of(value: &str) -> String {
-    let mut text: String = value.chars().filter_map(plain).collect();
+    // ASCII is plain already.
+    let mut text: String =
+        if value.is_ascii() { value.to_owned() } else { value.chars().filter_map(plain).collect() };
     for _ in 0..ROUNDS {
+        if !text.contains(ESCAPES) {
+            break;
+        }
         let decoded = decode(&text);
         if decoded == text {
             break;
@@ -43,12 +50,9 @@ fn plain(letter: char) -> Option<char> {
 
 /// One round: percent-encoding, `%u` and `\u` escapes, `\x` escapes, references of HTML.
 fn decode(text: &str) -> String {
-    if !text.contains(['%', '&', '\\']) {
-        return text.to_owned();
-    }
     let mut out: Vec<u8> = Vec::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find(['%', '&', '\\']) {
+    while let Some(at) = rest.find(ESCAPES) {
         let (before, from) = rest.split_at(at);
         out.extend_from_slice(before.as_bytes());
         match escape(from) {

@@ -1,5 +1,8 @@
 //! Command injection: what a value would do within a shell's line, a template or a logger's message.
 
+use std::borrow::Cow;
+
+use crate::marks::{Mark, Marks, Set};
 use crate::scan::{Hit, worse};
 
 const CHAIN: Hit = Hit::new("cmd-chain", 85, "a second command");
@@ -93,17 +96,20 @@ const PROGRAMS: [&str; 78] = [
 ];
 
 /// The worst that it does.
-pub(crate) fn judge(text: &str) -> Option<Hit> {
-    let mut found = marks(text);
+pub(crate) fn judge(text: &str, marks: Set, all: &Marks) -> Option<Hit> {
+    let mut found = by_marks(text, marks, all);
     // What shells take away from a name before they look for the program.
-    let plain: String = text
-        .replace("${ifs}", " ")
-        .replace("$ifs$9", " ")
-        .replace("$ifs", " ")
-        .chars()
-        .filter(|c| !matches!(c, '\\' | '\'' | '"' | '^'))
-        .collect();
-    found = worse(found, within(&plain));
+    let mut plain = Cow::Borrowed(text);
+    if marks.has(Mark::Space) {
+        plain = plain.replace("${ifs}", " ").replace("$ifs$9", " ").replace("$ifs", " ").into();
+    }
+    let quotes = |c: char| matches!(c, '\\' | '\'' | '"' | '^');
+    if plain.contains(quotes) {
+        plain = plain.chars().filter(|c| !quotes(*c)).collect::<String>().into();
+    }
+    if marks.has(Mark::Subshell) || matches!(plain, Cow::Owned(_)) {
+        found = worse(found, within(&plain));
+    }
     for (at, separator) in plain.char_indices().filter(|(_, c)| matches!(c, ';' | '|' | '&' | '\n')) {
         let after = plain.get(at + separator.len_utf8()..).unwrap_or_default();
         found = worse(found, begins(after, separator));
@@ -156,51 +162,30 @@ fn within(plain: &str) -> Option<Hit> {
     found
 }
 
-fn marks(text: &str) -> Option<Hit> {
-    let has = |marks: &[&str]| marks.iter().any(|mark| text.contains(mark));
-    let squeezed: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-    if squeezed.contains("(){") && squeezed.contains(';') {
-        return Some(SHELLSHOCK);
+fn by_marks(text: &str, marks: Set, all: &Marks) -> Option<Hit> {
+    // Without the spaces; most texts that come here have neither braces nor a dollar sign.
+    if text.contains(['{', '$']) {
+        let squeezed: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        let squeezed_marks = all.of(&squeezed);
+        if squeezed_marks.has(Mark::Function) && squeezed.contains(';') {
+            return Some(SHELLSHOCK);
+        }
+        if squeezed_marks.has(Mark::Dollar) && is_lookup(&squeezed) {
+            return Some(EXPRESSION);
+        }
     }
-    // Log4Shell and its disguises: `${${lower:j}ndi:`.
-    let undisguised =
-        squeezed.replace("${lower:", "").replace("${upper:", "").replace("${::-", "").replace('}', "");
-    if has(&["${jndi:", "${${", "#{t(", "${t(", "%{(#", "#context["]) || undisguised.contains("${jndi") {
+    if marks.has(Mark::Expression) || (marks.has(Mark::Template) && marks.has(Mark::TemplateReach)) {
         return Some(EXPRESSION);
     }
-    if text.contains("{{")
-        && has(&["__class__", "__globals__", "config", "constructor", "7*7", "request.", "self."])
-    {
-        return Some(EXPRESSION);
-    }
-    if has(&[
-        "<?php",
-        "<?=",
-        "system(",
-        "shell_exec(",
-        "passthru(",
-        "popen(",
-        "proc_open(",
-        "os.system",
-        "subprocess.",
-        "runtime.getruntime",
-        "processbuilder",
-        "child_process",
-    ]) {
+    if marks.has(Mark::Code) {
         return Some(CODE);
     }
-    has(&[
-        "/bin/sh",
-        "/bin/bash",
-        "/bin/cat",
-        "/bin/ls",
-        "/usr/bin/",
-        "/dev/tcp/",
-        "/etc/passwd",
-        "/etc/shadow",
-        "cmd.exe",
-        "powershell.exe",
-        "${ifs}",
-    ])
-    .then_some(SHELL)
+    marks.has(Mark::Shell).then_some(SHELL)
+}
+
+/// Log4Shell and its disguises: `${${lower:j}ndi:`.
+fn is_lookup(squeezed: &str) -> bool {
+    let undisguised =
+        squeezed.replace("${lower:", "").replace("${upper:", "").replace("${::-", "").replace('}', "");
+    undisguised.contains("${jndi")
 }

@@ -9,13 +9,14 @@ use portcullis_sdk::prelude::*;
 mod canonical;
 mod command;
 mod gate;
+mod marks;
 mod path;
 mod scan;
 mod sql;
 mod token;
 mod xss;
 
-use scan::{Families, Hit, scan, worse};
+use scan::{Families, Hit, Scanner, worse};
 
 /// The plugin's configuration.
 #[derive(Deserialize)]
@@ -44,7 +45,7 @@ impl Default for Settings {
 
 /// The plugin.
 struct InjectionGuard {
-    families: Families,
+    scanner: Scanner,
     reject_at: u8,
     ignore: Vec<Vec<String>>,
 }
@@ -67,7 +68,8 @@ impl Validate for InjectionGuard {
             path: has(Family::Path),
         };
         let ignore = settings.ignore.iter().map(|place| steps(place)).collect();
-        Ok(Self { families, reject_at: settings.reject_at, ignore })
+        let scanner = Scanner::new(families).map_err(|_| Failure::Unavailable)?;
+        Ok(Self { scanner, reject_at: settings.reject_at, ignore })
     }
 
     fn validate(&self, request: &Request) -> Result<Vec<Finding>, Rejection> {
@@ -104,33 +106,34 @@ impl Findings<'_> {
         if self.found.len() >= FINDINGS {
             return;
         }
-        if let Some(hit) = scan(value, self.guard.families) {
+        if let Some(hit) = self.guard.scanner.scan(value) {
             self.note(hit, place());
         }
     }
 
     fn look_at_path(&mut self, path: &str) {
-        let families = self.guard.families;
-        let segments = if families.path { path::in_request_path(path) } else { None };
-        if let Some(hit) = worse(scan(path, families), segments) {
+        let scanner = &self.guard.scanner;
+        let segments = if scanner.families.path { path::in_request_path(path) } else { None };
+        if let Some(hit) = worse(scanner.scan(path), segments) {
             self.note(hit, Location::Path);
         }
     }
 
     fn look_at_body(&mut self, request: &Request) {
+        // Most bodies are plain altogether, and then need not be taken apart.
+        let raw = request.raw_body();
+        if matches!(raw, [b'{' | b'[', ..]) && gate::is_plain_json(raw, || request.body().is_some()) {
+            return;
+        }
         let Some(document) = request.body() else {
-            let text = String::from_utf8_lossy(request.raw_body());
+            let text = String::from_utf8_lossy(raw);
             return self.look(&text, || Location::body(""));
         };
-        for leaf in document.leaves() {
+        for leaf in document.leaf_table().iter() {
             // Names of members are values too, to whoever builds a query of them.
-            if gate::is_plain(&leaf.pointer) {
-                // Nothing to see in any of them.
-            } else {
-                self.look(&leaf.pointer, || Location::body(leaf.pointer.as_str()));
-            }
-            if let Node::Text(text) = &leaf.value {
-                self.look(text, || Location::body(leaf.pointer.as_str()));
+            self.look(leaf.pointer, || Location::body(leaf.pointer));
+            if let ValueRef::Text(text) = leaf.value {
+                self.look(text, || Location::body(leaf.pointer));
             }
         }
     }

@@ -1,6 +1,9 @@
 //! Path traversal: a value that leaves the folder it is meant for.
 
+use std::borrow::Cow;
+
 use crate::canonical;
+use crate::marks::{Mark, Marks, Set};
 use crate::scan::Hit;
 
 const TRAVERSAL: Hit = Hit::new("path-traversal", 85, "a way out of the folder");
@@ -10,54 +13,25 @@ const SCHEME: Hit = Hit::new("path-scheme", 80, "a scheme that reads files or st
 const SEGMENT: Hit = Hit::new("path-dot-segment", 85, "a dot segment in the request's path");
 
 /// What canonical text does as a path.
-pub(crate) fn judge(text: &str) -> Option<Hit> {
-    let text = text.replace('\\', "/");
-    let schemes = [
-        "file://",
-        "php://",
-        "phar://",
-        "zip://",
-        "expect://",
-        "gopher://",
-        "dict://",
-        "jar:",
-        "netdoc:",
-        "data://",
-    ];
-    if schemes.iter().any(|scheme| text.contains(scheme)) {
+pub(crate) fn judge(text: &str, marks: Set, all: &Marks) -> Option<Hit> {
+    let (text, marks) = if text.contains('\\') {
+        let text = text.replace('\\', "/");
+        let marks = all.of(&text);
+        (Cow::Owned(text), marks)
+    } else {
+        (Cow::Borrowed(text), marks)
+    };
+    if marks.has(Mark::FileScheme) {
         return Some(SCHEME);
     }
-    let files = [
-        "/etc/passwd",
-        "/etc/shadow",
-        "/etc/hosts",
-        "/etc/group",
-        "/etc/issue",
-        "/proc/self",
-        "/proc/version",
-        "/windows/win.ini",
-        "/windows/system32",
-        "boot.ini",
-        "/winnt/",
-        "web-inf/",
-        "/.git/",
-        "/.env",
-        "/.htaccess",
-        "/.htpasswd",
-        "/.ssh/",
-        "id_rsa",
-        "wp-config.php",
-        "/var/log/",
-        "/.svn/",
-        "/.aws/",
-    ];
-    if files.iter().any(|file| text.contains(file)) {
+    if marks.has(Mark::File) {
         return Some(FILE);
     }
-    if ups(&text) > 0 {
-        return Some(if ups(&text) > 1 { TRAVERSAL } else { Hit { score: 80, ..TRAVERSAL } });
+    match ups(&text) {
+        0 => text.contains('\0').then_some(NUL),
+        1 => Some(Hit { score: 80, ..TRAVERSAL }),
+        _ => Some(TRAVERSAL),
     }
-    text.contains('\0').then_some(NUL)
 }
 
 /// How many steps up there are. An ellipsis in prose is none: a step is a segment of its own.

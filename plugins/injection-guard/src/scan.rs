@@ -1,5 +1,8 @@
 //! One value against all families.
 
+use aho_corasick::BuildError;
+
+use crate::marks::Marks;
 use crate::{canonical, command, gate, path, sql, xss};
 
 /// What is looked for.
@@ -34,24 +37,39 @@ pub(crate) fn worse(one: Option<Hit>, other: Option<Hit>) -> Option<Hit> {
     }
 }
 
-/// The worst that a value does.
-pub(crate) fn scan(value: &str, families: Families) -> Option<Hit> {
-    if gate::is_plain(value) {
-        return None;
+/// What looks.
+#[derive(Debug)]
+pub(crate) struct Scanner {
+    pub(crate) families: Families,
+    marks: Marks,
+}
+
+impl Scanner {
+    pub(crate) fn new(families: Families) -> Result<Self, BuildError> {
+        Ok(Self { families, marks: Marks::new()? })
     }
-    let text = canonical::of(value);
-    let mut found = None;
-    if families.sql && gate::may_be_sql(&text) {
-        found = worse(found, sql::judge(&text));
+
+    /// The worst that a value does.
+    pub(crate) fn scan(&self, value: &str) -> Option<Hit> {
+        if gate::is_plain(value) {
+            return None;
+        }
+        let text = canonical::of(value);
+        let marks = self.marks.of(&text);
+        let signs = gate::signs(&text, marks);
+        let mut found = None;
+        if self.families.sql && signs.sql {
+            found = worse(found, sql::judge(&text));
+        }
+        if self.families.xss && signs.markup {
+            found = worse(found, xss::judge(&text, marks, &self.marks));
+        }
+        if self.families.command && signs.command {
+            found = worse(found, command::judge(&text, marks, &self.marks));
+        }
+        if self.families.path && signs.path {
+            found = worse(found, path::judge(&text, marks, &self.marks));
+        }
+        found
     }
-    if families.xss && gate::may_be_markup(&text) {
-        found = worse(found, xss::judge(&text));
-    }
-    if families.command && gate::may_be_command(&text) {
-        found = worse(found, command::judge(&text));
-    }
-    if families.path && gate::may_be_path(&text) {
-        found = worse(found, path::judge(&text));
-    }
-    found
 }

@@ -2,6 +2,9 @@
 //!
 //! A value may stand between tags or within an attribute, with or without quotes.
 
+use std::borrow::Cow;
+
+use crate::marks::{Mark, Marks, Set};
 use crate::scan::{Hit, worse};
 
 const TAG: Hit = Hit::new("xss-tag", 90, "a tag that runs or loads something");
@@ -64,19 +67,28 @@ const TAGS: [&str; 44] = [
 ];
 
 /// The worst of all readings.
-pub(crate) fn judge(text: &str) -> Option<Hit> {
-    let mut found = declaration(text);
-    let mut rest = text;
-    while let Some((_, after)) = rest.split_once('<') {
-        found = worse(found, tag(after));
-        rest = after;
+pub(crate) fn judge(text: &str, marks: Set, all: &Marks) -> Option<Hit> {
+    let mut found = marks.has(Mark::Declaration).then_some(DECLARATION);
+    if text.contains('<') {
+        let mut rest = text;
+        while let Some((_, after)) = rest.split_once('<') {
+            found = worse(found, tag(after));
+            rest = after;
+        }
     }
-    let squeezed: String = text.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
-    found = worse(found, uri(&squeezed));
+    let skipped = |c: char| c.is_whitespace() || c.is_control();
+    let (squeezed, squeezed_marks) = if text.contains(skipped) {
+        let squeezed: String = text.chars().filter(|c| !skipped(*c)).collect();
+        let marks = all.of(&squeezed);
+        (Cow::Owned(squeezed), marks)
+    } else {
+        (Cow::Borrowed(text), marks)
+    };
+    found = worse(found, uri(&squeezed, squeezed_marks));
     if text.contains('=') {
-        found = worse(found, attribute(text));
+        found = worse(found, attribute(text, marks));
     }
-    worse(found, script(&squeezed))
+    worse(found, script(&squeezed, squeezed_marks))
 }
 
 /// What follows a `<`.
@@ -140,22 +152,16 @@ fn attributes(inside: &str) -> Option<Hit> {
 }
 
 /// A value that ends an attribute, or stands in a tag.
-fn attribute(text: &str) -> Option<Hit> {
-    let broken = text.contains(['"', '\'', '`', '>', '/']) || text.trim_start().starts_with("on");
-    let has_handler = handler(text).is_some();
-    if has_handler && (broken || known_handler(text)) {
+fn attribute(text: &str, marks: Set) -> Option<Hit> {
+    let broken = || text.contains(['"', '\'', '`', '>', '/']) || text.trim_start().starts_with("on");
+    if marks.has(Mark::On) && handler(text).is_some() && (broken() || known_handler(text)) {
         return Some(BREAK);
     }
-    let style = text
-        .find("style")
-        .is_some_and(|at| text.get(at + 5..).unwrap_or_default().trim_start().starts_with('='));
-    (style
-        && (text.contains("expression")
-            || text.contains("url(")
-            || text.contains("binding")
-            || text.contains("behavior")))
-    .then_some(STYLE)
-    .or_else(|| (style && text.contains(['"', '\'', '<'])).then_some(STYLE))
+    let style = marks.has(Mark::Style)
+        && text
+            .find("style")
+            .is_some_and(|at| text.get(at + 5..).unwrap_or_default().trim_start().starts_with('='));
+    (style && (marks.has(Mark::StyleReach) || text.contains(['"', '\'', '<']))).then_some(STYLE)
 }
 
 /// Handlers that nothing else is called.
@@ -188,10 +194,12 @@ fn known_handler(text: &str) -> bool {
 }
 
 /// Schemes that run script, without the spaces that browsers skip.
-fn uri(squeezed: &str) -> Option<Hit> {
-    let schemes = ["javascript:", "vbscript:", "livescript:", "mocha:", "view-source:javascript"];
-    if schemes.iter().any(|scheme| squeezed.contains(scheme)) {
+fn uri(squeezed: &str, marks: Set) -> Option<Hit> {
+    if marks.has(Mark::ScriptScheme) {
         return Some(URI);
+    }
+    if !marks.has(Mark::Data) {
+        return None;
     }
     let data = squeezed.find("data:").map(|at| squeezed.get(at + 5..).unwrap_or_default());
     let active = |after: &str| {
@@ -211,45 +219,9 @@ fn uri(squeezed: &str) -> Option<Hit> {
     data.filter(|after| active(after)).map(|_| URI)
 }
 
-fn declaration(text: &str) -> Option<Hit> {
-    let marks =
-        ["<!doctype", "<!entity", "<![cdata[", "<!--", "<?xml", "<?import", "<%", "<!attlist", "<!element"];
-    marks.iter().any(|mark| text.contains(mark)).then_some(DECLARATION)
-}
-
 /// Script that needs no tag: what a value does within a script, a template or an old style.
-fn script(squeezed: &str) -> Option<Hit> {
-    const MARKS: [&str; 27] = [
-        "document.cookie",
-        "document.write",
-        "document.location",
-        "document.domain",
-        "document[",
-        "window.location",
-        "window.name",
-        "window[",
-        "location.href=",
-        "location=",
-        "eval(",
-        "alert(",
-        "prompt(",
-        "confirm(",
-        "settimeout(",
-        "setinterval(",
-        "string.fromcharcode",
-        "constructor(",
-        "constructor[",
-        "innerhtml=",
-        "outerhtml=",
-        "expression(",
-        "-moz-binding",
-        "localstorage.",
-        "atob(",
-        "fetch(",
-        "xmlhttprequest",
-    ];
-    let mark = MARKS.iter().any(|mark| squeezed.contains(mark));
+fn script(squeezed: &str, marks: Set) -> Option<Hit> {
     // A call alone may be prose about programs; with a sign that ends what stands before, it runs.
-    let runs = squeezed.contains(['\'', '"', '`', ';', '<', '{', '+', '=', '}', ']', '/']);
-    (mark && runs).then_some(SCRIPT)
+    let runs = || squeezed.contains(['\'', '"', '`', ';', '<', '{', '+', '=', '}', ']', '/']);
+    (marks.has(Mark::Script) && runs()).then_some(SCRIPT)
 }

@@ -1,7 +1,10 @@
-//! The bench `plugin`: what a call costs of a plugin that reads all of a request, in a fresh instance each time.
+//! The bench `plugin`: what a call costs of a plugin that reads all of a request, in a fresh instance each time; and what a
+//! plugin in the path adds to a decision.
 //!
 //! The guest `echo` reads 8 headers, a body of 4 KB and its leaves. The median over the rounds is the figure; the program
 //! that calls is pinned to a core.
+
+mod added;
 
 use std::process::{Command, Stdio};
 
@@ -15,15 +18,15 @@ use crate::{plugins, process, programs, surroundings};
 pub(super) fn run(settings: &Settings) -> Outcome {
     programs::provide(programs::FOR_BENCHMARKS)?;
     plugins::build()?;
-    let mut build = process::cargo(&["build", "--release", "--package", "portcullis"]);
-    process::announce_and_run(build.args(["--example", "plugins"]))?;
+    let mut build = process::cargo(&["build", "--release", "--workspace"]);
+    process::announce_and_run(build.args(["--bin", "portcullis", "--example", "plugins"]))?;
     let guest = surroundings::root().join("tests/guests/echo");
     let mut calls = child::pinned(&surroundings::build_folder(true)?.join("examples/plugins"));
     calls.arg(guest.join("plugin.wasm")).arg(guest.join("plugin.toml")).arg(settings.rounds.to_string());
     for (name, values) in measured(&mut calls)? {
         figure(&name, median(values), "us");
     }
-    Ok(())
+    added::run(settings, &surroundings::build_folder(true)?.join("portcullis"))
 }
 
 /// What a program measured: each figure's values, in the order in which the figures came first.
