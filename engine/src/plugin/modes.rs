@@ -5,13 +5,15 @@
 //! tenant has somewhere: nobody turns a plugin off by how a path is written.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::Mode;
 use super::route::{Path, Route};
+
+mod rules;
+
+pub use rules::{Overrides, Rules};
 
 /// A mode for a tenant, a route, both, or all.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,19 +29,15 @@ pub struct ModeRule {
     pub mode: Mode,
 }
 
-/// The rules of the store, by plugin.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Overrides(pub BTreeMap<String, Arc<[ModeRule]>>);
-
 /// The mode by the rules of the configuration and of the store; `route` is `METHOD /path`, or empty when no request was
 /// reported.
-pub fn resolve(default: Mode, configured: &[ModeRule], stored: &[ModeRule], on: (&str, &str)) -> Mode {
+pub fn resolve(default: Mode, configured: &Rules, stored: &Rules, on: (&str, &str)) -> Mode {
     let (tenant, route) = on;
-    if configured.is_empty() && stored.is_empty() {
+    let of_configuration = configured.of(tenant).map(|rule| (rule, false));
+    let mut mine = of_configuration.chain(stored.of(tenant).map(|rule| (rule, true))).peekable();
+    if mine.peek().is_none() {
         return default;
     }
-    let rules = configured.iter().map(|rule| (rule, false)).chain(stored.iter().map(|rule| (rule, true)));
-    let mine = rules.filter(|(rule, _)| rule.tenant.as_ref().is_none_or(|of| of == tenant));
     let request = route.split_once(' ').map(|(method, path)| (method, Path::read(path)));
     let met = |rule: &ModeRule| match (&rule.route, &request) {
         (None, _) | (Some(_), Some((_, Path::Ambiguous))) => true,
@@ -82,6 +80,10 @@ mod tests {
         ModeRule { tenant: tenant.map(str::to_owned), route: route.map(|route| route.parse().unwrap()), mode }
     }
 
+    fn rules(rules: &[ModeRule]) -> Rules {
+        rules.iter().cloned().collect()
+    }
+
     #[test]
     fn the_rule_that_says_most_wins() {
         let configured = [
@@ -90,7 +92,7 @@ mod tests {
             rule(Some("acme"), None, Enforce),
             rule(Some("acme"), Some("GET /a/*"), Off),
         ];
-        let mode = |tenant, route| resolve(Shadow, &configured, &[], (tenant, route));
+        let mode = |tenant, route| resolve(Shadow, &rules(&configured), &rules(&[]), (tenant, route));
         assert_eq!(mode("other", "GET /z"), Shadow);
         assert_eq!(mode("other", "GET /a/b"), Off);
         assert_eq!(mode("other", "GET /a/c"), Shadow);
@@ -105,7 +107,7 @@ mod tests {
     fn the_store_wins_where_both_say_as_much() {
         let configured = [rule(None, Some("GET /a"), Off), rule(Some("acme"), None, Off)];
         let stored = [rule(None, None, Shadow), rule(Some("acme"), None, Enforce)];
-        let mode = |tenant, route| resolve(Enforce, &configured, &stored, (tenant, route));
+        let mode = |tenant, route| resolve(Enforce, &rules(&configured), &rules(&stored), (tenant, route));
         assert_eq!(mode("other", "GET /b"), Shadow);
         assert_eq!(mode("other", "GET /a"), Off);
         assert_eq!(mode("acme", "GET /a"), Enforce);
@@ -117,13 +119,18 @@ mod tests {
         for path in
             ["//admin", "/health/../admin", "/health/%2e%2e/admin", "/health;/x", "/health%2f..%2fadmin"]
         {
-            assert_eq!(resolve(Off, &configured, &[], ("acme", &format!("GET {path}"))), Enforce, "{path}");
             assert_eq!(
-                resolve(Enforce, &configured[..1], &[], ("acme", &format!("GET {path}"))),
+                resolve(Off, &rules(&configured), &rules(&[]), ("acme", &format!("GET {path}"))),
+                Enforce,
+                "{path}"
+            );
+            assert_eq!(
+                resolve(Enforce, &rules(&configured[..1]), &rules(&[]), ("acme", &format!("GET {path}"))),
                 Enforce,
                 "{path}"
             );
         }
-        assert_eq!(resolve(Off, &[rule(Some("other"), None, Enforce)], &[], ("acme", "GET //")), Off);
+        let others = rules(&[rule(Some("other"), None, Enforce)]);
+        assert_eq!(resolve(Off, &others, &rules(&[]), ("acme", "GET //")), Off);
     }
 }
