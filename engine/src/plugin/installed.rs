@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use super::breaker::{Breakers, Passage};
 use super::modes::{Rules, resolve};
-use super::route::{Path, Route};
 use super::stats::Stats;
 use super::surroundings::{Called, LogLine, Surroundings};
 use super::trust::Trust;
 use super::{CallFailure, Digest, FailureKind, FailurePolicy, Hook, Input, Manifest, Mode, Plugin};
 use crate::clock::{Clock, Timestamp};
 use crate::config::PluginSection;
+use crate::route::{Path, Route};
 
 /// A plugin that is loaded, as of one snapshot.
 #[derive(Clone, Debug)]
@@ -133,12 +133,13 @@ impl Installed {
         resolve(section.mode, &self.build.modes, &self.stored, (tenant, route))
     }
 
-    /// Whether it wants to see such a request. One whose path servers read in two ways is for all to see.
+    /// Whether it wants to see such a request. One whose path servers read in two ways is for all to see, and letter case
+    /// hides none: `/Admin` is `/admin` to many servers.
     pub fn wants(&self, method: &str, path: &str) -> bool {
         let routes = &self.build.routes;
         routes.is_empty()
             || match Path::read(path) {
-                Path::Plain(segments) => routes.iter().any(|route| route.matches(method, &segments)),
+                Path::Plain(segments) => routes.iter().any(|route| route.fit(method, &segments).is_some()),
                 Path::Ambiguous => true,
             }
     }

@@ -1,15 +1,14 @@
 //! How much a plugin counts for a tenant and a route.
 //!
 //! Promises: the rule that says most wins: one for the tenant before one for all, then the one whose route says more, then
-//! the store's before the configuration's. A path that servers read in two ways gets the strictest of all modes that the
-//! tenant has somewhere: nobody turns a plugin off by how a path is written.
-
-use std::cmp::Reverse;
+//! the store's before the configuration's. How a path is written makes no mode laxer: a rule whose path differs in letter
+//! case counts where it is the stricter one, and a path that servers read in two ways gets the strictest mode that the
+//! tenant has on any route.
 
 use serde::{Deserialize, Serialize};
 
 use super::Mode;
-use super::route::{Path, Route};
+use crate::route::{Fit, Path, Route};
 
 mod rules;
 
@@ -39,28 +38,31 @@ pub fn resolve(default: Mode, configured: &Rules, stored: &Rules, on: (&str, &st
         return default;
     }
     let request = route.split_once(' ').map(|(method, path)| (method, Path::read(path)));
-    let met = |rule: &ModeRule| match (&rule.route, &request) {
-        (None, _) | (Some(_), Some((_, Path::Ambiguous))) => true,
-        (Some(route), Some((method, Path::Plain(segments)))) => route.matches(method, segments),
-        (Some(_), None) => false,
+    let fit = |rule: &ModeRule| match (&rule.route, &request) {
+        (None, _) => Some(Fit::Exact),
+        (Some(_), None) => None,
+        (Some(_), Some((_, Path::Ambiguous))) => Some(Fit::Alike),
+        (Some(route), Some((method, Path::Plain(segments)))) => route.fit(method, segments),
     };
-    let applying = mine.filter(|(rule, _)| met(rule));
-    if matches!(request, Some((_, Path::Ambiguous))) {
-        let modes = applying.map(|(rule, _)| rule.mode).chain([default]);
-        return modes.max_by_key(|mode| strictness(*mode)).unwrap_or(default);
+    // The default says less than any rule.
+    let (mut most, mut mode) = (None, default);
+    let mut alike = Vec::new();
+    for (rule, is_stored) in mine {
+        let says = Some((rule.tenant.is_some(), rule.route.as_ref().map(Route::rank), is_stored));
+        match fit(rule) {
+            Some(Fit::Exact) if says > most => (most, mode) = (says, rule.mode),
+            Some(Fit::Exact) if says == most => mode = stricter(mode, rule.mode),
+            Some(Fit::Alike) => alike.push((says, rule.mode)),
+            Some(Fit::Exact) | None => {}
+        }
     }
-    // Two routes that say as much: the stricter one.
-    let best = applying.max_by_key(|(rule, is_stored)| {
-        let route = rule.route.as_ref().map(Route::rank);
-        (
-            rule.tenant.is_some(),
-            route,
-            *is_stored,
-            strictness(rule.mode),
-            Reverse(rule.route.as_ref().map(Route::as_str)),
-        )
-    });
-    best.map_or(default, |(rule, _)| rule.mode)
+    // For some servers one of these is the rule.
+    let perhaps = alike.into_iter().filter(|(says, _)| *says >= most);
+    perhaps.fold(mode, |mode, (_, other)| stricter(mode, other))
+}
+
+fn stricter(one: Mode, other: Mode) -> Mode {
+    if strictness(other) > strictness(one) { other } else { one }
 }
 
 fn strictness(mode: Mode) -> u8 {
@@ -111,6 +113,45 @@ mod tests {
         assert_eq!(mode("other", "GET /b"), Shadow);
         assert_eq!(mode("other", "GET /a"), Off);
         assert_eq!(mode("acme", "GET /a"), Enforce);
+    }
+
+    #[test]
+    fn letter_case_makes_no_mode_laxer() {
+        let mode = |default, configured: &[ModeRule], path: &str| {
+            resolve(default, &rules(configured), &rules(&[]), ("acme", &format!("GET {path}")))
+        };
+        // What turns it on does so in any case; what turns it off, in its own.
+        for path in ["/Admin", "/ADMIN/x", "/admin.", "/%41dmin"] {
+            assert_eq!(mode(Off, &[rule(None, Some("* /admin/*"), Enforce)], path), Enforce, "{path}");
+            assert_eq!(mode(Off, &[rule(None, Some("* /admin/*"), Shadow)], path), Shadow, "{path}");
+            assert_eq!(mode(Enforce, &[rule(None, Some("* /admin/*"), Off)], path), Enforce, "{path}");
+            assert_eq!(mode(Shadow, &[rule(None, Some("* /admin/*"), Off)], path), Shadow, "{path}");
+        }
+        // An exception that says more, in another case, against what is meant in any.
+        let exception = [
+            rule(None, Some("* /admin/*"), Enforce),
+            rule(None, Some("* /admin/health"), Off),
+            rule(None, Some("* /*"), Off),
+        ];
+        for (path, expected) in [
+            ("/admin/health", Off),
+            ("/admin/Health", Enforce),
+            ("/Admin/health", Enforce),
+            ("/Admin/x", Enforce),
+            ("/other", Off),
+        ] {
+            assert_eq!(mode(Enforce, &exception, path), expected, "{path}");
+        }
+        // Two that differ in case alone: on a server that ignores it, the path is both.
+        let both = [rule(None, Some("* /Admin"), Off), rule(None, Some("* /admin"), Enforce)];
+        for path in ["/Admin", "/admin", "/ADMIN"] {
+            assert_eq!(mode(Off, &both, path), Enforce, "{path}");
+        }
+        // What the tenant has of its own counts before what all have, in any case.
+        let own = [rule(None, Some("* /admin/*"), Enforce), rule(Some("acme"), None, Off)];
+        for path in ["/admin", "/Admin", "//admin"] {
+            assert_eq!(mode(Enforce, &own, path), Off, "{path}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::ModeRule;
-use crate::plugin::route::Route;
+use crate::route::Route;
 
 /// The rules of one plugin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
