@@ -23,6 +23,7 @@ pub mod protect;
 pub mod question;
 pub mod random;
 pub mod record;
+pub mod route;
 pub mod state;
 pub mod store;
 pub mod validate;

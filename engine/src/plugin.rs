@@ -29,7 +29,6 @@ pub mod modes;
 pub mod output;
 mod pointer;
 pub mod replay;
-pub mod route;
 pub mod runtime;
 pub mod scaffold;
 pub mod schema;

@@ -12,16 +12,12 @@ use crate::config::validate::{SchemaSource, UnknownRoutes, Validate};
 use crate::plugin::Request;
 use crate::plugin::input::{Body, form};
 use crate::plugin::output::{Finding, Location};
+use crate::route::{Pattern, Router};
 
-mod path;
-mod pattern;
-mod router;
 mod schema;
 #[cfg(test)]
 mod tests;
 
-use pattern::Pattern;
-use router::Router;
 use schema::{Part, Schema, Schemas};
 
 /// How many findings one request gets.

@@ -31,6 +31,12 @@ const RULES: &[Rule] = &[
         reason: "`decision` is pure: no I/O, no HTTP, no SQL",
     },
     Rule {
+        names: &["http", "store", "state", "config", "app", "plugin", "validate", "sqlx", "axum", "tokio"],
+        kind: Kind::Module,
+        scope: Scope::NotIn(&["engine/src/route"]),
+        reason: "`route` knows paths alone, not who asks about them",
+    },
+    Rule {
         names: &["sqlx"],
         kind: Kind::Module,
         scope: Scope::OnlyIn(&["engine/src/store"]),
@@ -172,6 +178,9 @@ fn what_is_allowed_is_not_found() {
     let pure =
         "use crate::clock::Timestamp; use super::combine; fn f(state: u8) { state.into() } // crate::http::x";
     assert!(problems(&Source::made_up("engine/src/decision.rs", pure)).is_empty());
+    let path = "use super::path::plain; fn f(plugin: &str) { plugin.len() }";
+    assert!(problems(&Source::made_up("engine/src/route/router.rs", path)).is_empty());
+    assert!(!problems(&Source::made_up("engine/src/route.rs", "use crate::plugin::Mode;")).is_empty());
     let sql = r#"use sqlx::Row; const Q: &str = "SELECT 1";"#;
     assert!(problems(&Source::made_up("engine/src/store/meta.rs", sql)).is_empty());
     let status = "use axum::http::StatusCode;";

@@ -225,6 +225,7 @@ impl Installer {
             plugin,
             manifest_digest: digests.1,
             section: Arc::clone(section),
+            modes: section.modes.iter().cloned().collect(),
             trust,
             folder: files.folder,
             loaded_at: self.clock.now(),

@@ -8,21 +8,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::breaker::{Breakers, Passage};
-use super::modes::{ModeRule, resolve};
-use super::route::{Path, Route};
+use super::modes::{Rules, resolve};
 use super::stats::Stats;
 use super::surroundings::{Called, LogLine, Surroundings};
 use super::trust::Trust;
 use super::{CallFailure, Digest, FailureKind, FailurePolicy, Hook, Input, Manifest, Mode, Plugin};
 use crate::clock::{Clock, Timestamp};
 use crate::config::PluginSection;
+use crate::route::{Path, Route};
 
 /// A plugin that is loaded, as of one snapshot.
 #[derive(Clone, Debug)]
 pub struct Installed {
     build: Arc<Build>,
     /// What the store says of its modes.
-    stored: Arc<[ModeRule]>,
+    stored: Arc<Rules>,
 }
 
 /// One build of a plugin, with what the operator gives it.
@@ -34,6 +34,8 @@ pub struct Build {
     pub(super) manifest_digest: Digest,
     /// Its section in the configuration.
     pub(super) section: Arc<PluginSection>,
+    /// The modes of its section, by whom they are for.
+    pub(super) modes: Rules,
     /// The requests that it wants.
     pub(super) routes: Vec<Route>,
     /// Who vouches for it.
@@ -52,8 +54,8 @@ pub struct Build {
 }
 
 impl Installed {
-    pub(super) fn new(build: Arc<Build>, stored: Option<&Arc<[ModeRule]>>) -> Self {
-        Self { build, stored: stored.map_or_else(|| Vec::new().into(), Arc::clone) }
+    pub(super) fn new(build: Arc<Build>, stored: Option<&Arc<Rules>>) -> Self {
+        Self { build, stored: stored.map(Arc::clone).unwrap_or_default() }
     }
 
     pub(super) fn build(&self) -> &Arc<Build> {
@@ -91,7 +93,7 @@ impl Installed {
     }
 
     /// What the store says of its modes.
-    pub fn stored_modes(&self) -> &[ModeRule] {
+    pub fn stored_modes(&self) -> &Rules {
         &self.stored
     }
 
@@ -128,15 +130,16 @@ impl Installed {
     /// How much it counts; `route` is `METHOD /path` as the application reports it, or empty.
     pub fn mode(&self, tenant: &str, route: &str) -> Mode {
         let section = self.section();
-        resolve(section.mode, &section.modes, &self.stored, (tenant, route))
+        resolve(section.mode, &self.build.modes, &self.stored, (tenant, route))
     }
 
-    /// Whether it wants to see such a request. One whose path servers read in two ways is for all to see.
+    /// Whether it wants to see such a request. One whose path servers read in two ways is for all to see, and letter case
+    /// hides none: `/Admin` is `/admin` to many servers.
     pub fn wants(&self, method: &str, path: &str) -> bool {
         let routes = &self.build.routes;
         routes.is_empty()
             || match Path::read(path) {
-                Path::Plain(segments) => routes.iter().any(|route| route.matches(method, &segments)),
+                Path::Plain(segments) => routes.iter().any(|route| route.fit(method, &segments).is_some()),
                 Path::Ambiguous => true,
             }
     }

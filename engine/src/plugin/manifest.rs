@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::route::Route;
 use super::{Budget, Capability, Hook};
 use crate::policy::problem::Problem;
 use crate::policy::settings::from_toml;
+use crate::route::Route;
 
 /// A plugin's own description of itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -28,7 +28,7 @@ impl Set {
         builds.sort_by(|one, other| name(one).cmp(name(other)));
         let mut set = Self { hash: hash(&builds), ..Self::default() };
         for build in builds {
-            let (hook, stored) = (build.plugin.manifest().hook, overrides.0.get(name(&build)));
+            let (hook, stored) = (build.plugin.manifest().hook, overrides.of(name(&build)));
             let installed = Arc::new(Installed::new(build, stored));
             match hook {
                 Hook::Validate => set.validate.push(installed),

@@ -109,22 +109,24 @@ async fn show(tx: &mut Tx, known: u64, mut see: impl FnMut(Changed) + Send) -> R
         Ok(())
     })
     .await?;
-    tx.each("SELECT * FROM plugin_modes WHERE version > $1", args![known], |row| {
-        see(Changed::PluginMode(plugin_modes::from_row(&row)?));
-        Ok(())
-    })
-    .await?;
     // A node that knows nothing needs all that is left, and reads the table from its beginning to its end.
-    let (entities, assignments) = match known {
+    let (modes, entities, assignments) = match known {
         0 => (
+            "SELECT * FROM plugin_modes WHERE mode IS NOT NULL AND $1 = 0",
             "SELECT * FROM entities WHERE (deleted_at IS NULL OR status <> 'active') AND $1 = 0",
             "SELECT * FROM role_assignments WHERE status = 'active' AND $1 = 0",
         ),
         _ => (
+            "SELECT * FROM plugin_modes WHERE version > $1 ORDER BY version",
             "SELECT * FROM entities WHERE version > $1 ORDER BY version",
             "SELECT * FROM role_assignments WHERE version > $1 ORDER BY version",
         ),
     };
+    tx.each(modes, args![known], |row| {
+        see(Changed::PluginMode(plugin_modes::from_row(&row)?));
+        Ok(())
+    })
+    .await?;
     tx.each(entities, args![known], |row| {
         see(Changed::Entity(Box::new(entities::from_row(&row)?)));
         Ok(())

@@ -7,6 +7,8 @@ use crate::assertions::{members, names};
 use crate::fixtures::{create_key_with, limited_key};
 use crate::plugins::placed::{PATIENT, Placed};
 
+mod mode;
+
 const MODE: &str = "/v1/plugins/echo/mode";
 
 fn server() -> Placed {

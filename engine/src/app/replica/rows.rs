@@ -33,8 +33,7 @@ impl From<UnreadableRow> for StoreError {
 pub(in crate::app) struct Batch {
     data: Data,
     callers: Vec<CallerRow>,
-    modes: Vec<ModeUpdate>,
-    overrides: Arc<Overrides>,
+    modes: Arc<Overrides>,
     waiting: Vec<Update>,
     failed: Option<UnreadableRow>,
 }
@@ -46,8 +45,7 @@ impl Batch {
         Self {
             data: known.data.as_ref().clone(),
             callers: Vec::new(),
-            modes: Vec::new(),
-            overrides: Arc::clone(&known.modes),
+            modes: Arc::clone(&known.modes),
             waiting: Vec::new(),
             failed: None,
         }
@@ -58,7 +56,7 @@ impl Batch {
             Changed::Caller(row) => return self.callers.push(row),
             Changed::PluginMode(row) => {
                 return match ModeUpdate::try_from(row) {
-                    Ok(update) => self.modes.push(update),
+                    Ok(update) => update.settle(Arc::make_mut(&mut self.modes)),
                     Err(error) => self.failed = Some(error),
                 };
             }
@@ -84,8 +82,7 @@ impl Batch {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        let known =
-            Known { sequence, data: Arc::new(self.data), modes: with_modes(&self.overrides, self.modes) };
+        let known = Known { sequence, data: Arc::new(self.data), modes: self.modes };
         Ok((known, self.callers))
     }
 }
@@ -182,20 +179,19 @@ impl TryFrom<PluginModeRow> for ModeUpdate {
     }
 }
 
-/// The overrides with these changes in them.
-pub(in crate::app) fn with_modes(overrides: &Arc<Overrides>, updates: Vec<ModeUpdate>) -> Arc<Overrides> {
-    if updates.is_empty() {
-        return Arc::clone(overrides);
-    }
-    let mut all = overrides.0.clone();
-    for ModeUpdate { plugin, rule, is_gone } in updates {
-        let rules = all.remove(&plugin).unwrap_or_default();
-        let others =
-            rules.iter().filter(|other| (&other.tenant, &other.route) != (&rule.tenant, &rule.route));
-        let rules: Arc<[ModeRule]> = others.cloned().chain((!is_gone).then(|| rule.clone())).collect();
-        if !rules.is_empty() {
-            all.insert(plugin, rules);
+impl ModeUpdate {
+    fn settle(self, modes: &mut Overrides) {
+        let Self { plugin, rule, is_gone } = self;
+        match is_gone {
+            true => modes.take(&plugin, rule.tenant.as_deref(), rule.route.as_ref()),
+            false => modes.put(&plugin, rule),
         }
     }
-    Arc::new(Overrides(all))
+}
+
+/// The modes with these changes in them.
+pub(in crate::app) fn with_modes(modes: &Arc<Overrides>, updates: Vec<ModeUpdate>) -> Arc<Overrides> {
+    let mut modes = Arc::clone(modes);
+    updates.into_iter().for_each(|update| update.settle(Arc::make_mut(&mut modes)));
+    modes
 }

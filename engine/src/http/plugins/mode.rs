@@ -22,7 +22,7 @@ use crate::administration::AdminError;
 use crate::app::App;
 use crate::caller::Right;
 use crate::plugin::Mode;
-use crate::plugin::route::Route;
+use crate::route::Route;
 use crate::store::plugin_modes::PluginModeRow;
 
 /// The most modes that a tenant has for one plugin: each is looked at on the path of a decision.

@@ -98,6 +98,7 @@ async fn a_plugin_that_has_a_section_is_loaded_and_called() {
     assert_eq!(installed.mode("acme", "GET /orders/1"), Mode::Shadow);
     assert!(installed.wants("GET", "/orders/1") && !installed.wants("POST", "/orders/1"));
     assert!(!installed.wants("GET", "/other") && installed.wants("GET", "/a/../orders/1"));
+    assert!(installed.wants("GET", "/Orders/1") && installed.wants("get", "/orders./1"));
     assert_eq!(loading.set.of(Hook::Validate).len(), 1);
     assert!(loading.set.of(Hook::Mask).is_empty() && loading.set.hash() != 0);
     let called = installed.call(&surroundings(), &request()).await;

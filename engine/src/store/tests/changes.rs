@@ -112,6 +112,8 @@ on_both! {
         assert_eq!(seen_since(store, 0).await, (3, seen.to_vec()));
         put_mode(store, plugin_mode("", "", None)).await;
         assert_eq!(seen_since(store, 3).await, (4, vec!["/rule v4 None".to_owned()]));
+        // Who knows nothing has nothing to take back.
+        assert_eq!(seen_since(store, 0).await, (4, vec![seen[1].clone()]));
         let of = async |tenant| store.plugin_modes_of(tenant).await.unwrap().len();
         assert_eq!((of("acme").await, of("other").await), (1, 0));
         let mut writing = store.begin_change().await.unwrap();

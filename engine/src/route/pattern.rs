@@ -13,9 +13,9 @@ pub(super) enum Piece {
 
 /// A method and a path.
 #[derive(Clone, Debug)]
-pub(super) struct Pattern {
+pub(crate) struct Pattern {
     /// `*` is any.
-    pub(super) method: String,
+    pub(crate) method: String,
     pub(super) pieces: Vec<Piece>,
 }
 
@@ -39,7 +39,7 @@ impl Pattern {
     ///
     /// # Errors
     /// What is wrong.
-    pub(super) fn parse(method: &str, path: &str) -> Result<Self, String> {
+    pub(crate) fn parse(method: &str, path: &str) -> Result<Self, String> {
         let is_method = method == "*"
             || (1..=32).contains(&method.len())
                 && method.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
@@ -100,7 +100,11 @@ impl Pattern {
     }
 }
 
-fn piece(part: &str, is_last: bool) -> Result<Piece, String> {
+/// Reads one segment of a pattern.
+///
+/// # Errors
+/// What is wrong.
+pub(super) fn piece(part: &str, is_last: bool) -> Result<Piece, String> {
     if let Some(name) = part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
         let (name, is_rest) = name.strip_prefix('*').map_or((name, false), |name| (name, true));
         if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {

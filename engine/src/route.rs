@@ -1,12 +1,25 @@
 //! `GET /orders/{id}`: which requests are meant.
 //!
-//! Promises: a path is compared decoded, segment by segment; one that servers may read in two ways is [`Path::Ambiguous`],
-//! so that whoever asks can take the safer answer. Must never: let an encoded separator become one.
+//! Promises: a path is decoded and its segments are told apart in one place, whoever asks. Two ask, and differ where being
+//! wrong costs them something else. Schemas (`router.rs`) want the one route of a request, or none: who finds none is
+//! refused, so a `;` or `#` in an id is allowed, and a slash at the end makes another path. Plugins and their modes
+//! ([`Route`]) are many: who is in doubt runs, so all that a server could read otherwise counts as doubt.
+//! Must never: let an encoded separator become one.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+mod path;
+mod pattern;
+mod router;
+
+pub(crate) use pattern::Pattern;
+pub(crate) use router::Router;
+
+use pattern::Piece;
 
 /// A method, or any; and a path with places for what differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,83 +33,73 @@ pub struct Route {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Segment {
-    Literal(String),
+    Literal {
+        text: String,
+        /// As generous servers take it.
+        plain: String,
+    },
     Any,
 }
 
 /// A request's path, decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Path {
+pub enum Path<'a> {
     /// Its segments; a slash at the end is none.
-    Plain(Vec<String>),
+    Plain(Vec<Cow<'a, str>>),
     /// Servers read it differently: it has dot segments, empty segments, encoded separators, or is no path at all.
     Ambiguous,
 }
 
-impl Path {
+/// How a request fits a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// As it is written.
+    Exact,
+    /// For servers that take other letter case for the same, or drop dots and spaces at the end of a name.
+    Alike,
+}
+
+impl<'a> Path<'a> {
     /// Reads a path as it is in a request.
-    pub fn read(path: &str) -> Self {
-        let Some(rest) = path.strip_prefix('/') else { return Self::Ambiguous };
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
-        if rest.is_empty() {
-            // `//` is no other writing of `/`.
-            return if path == "/" { Self::Plain(Vec::new()) } else { Self::Ambiguous };
-        }
-        match rest.split('/').map(segment).collect() {
-            Some(segments) => Self::Plain(segments),
-            None => Self::Ambiguous,
-        }
+    pub fn read(path: &'a str) -> Self {
+        let Some(mut segments) = path::segments(path) else { return Self::Ambiguous };
+        let _ = segments.pop_if(|last| last.is_empty());
+        // What a second decoding or a parameter would make of it, or who drops names that are dots and spaces alone.
+        let is_doubtful = |segment: &Cow<'_, str>| {
+            segment.contains([';', '%', '?', '#']) || path::trimmed(segment).is_empty()
+        };
+        if segments.iter().any(is_doubtful) { Self::Ambiguous } else { Self::Plain(segments) }
     }
-}
-
-/// A segment decoded, if there is one reading of it.
-fn segment(raw: &str) -> Option<String> {
-    let decoded = decode(raw)?;
-    // What a second decoding, a parameter or another system's separator would make of it.
-    let doubtful = |c: char| "/\\;%?#".contains(c) || c.is_control();
-    let is_dots = matches!(decoded.as_str(), "" | "." | "..");
-    (!is_dots && !decoded.contains(doubtful)).then_some(decoded)
-}
-
-fn decode(raw: &str) -> Option<String> {
-    if !raw.contains('%') {
-        return Some(raw.to_owned());
-    }
-    let mut bytes = Vec::with_capacity(raw.len());
-    let mut rest = raw.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let digit = |byte: u8| char::from(byte).to_digit(16);
-            let (high, low) = (digit(rest.next()?)?, digit(rest.next()?)?);
-            bytes.push(u8::try_from(high << 4 | low).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 impl Route {
-    /// Whether such a request is meant. Methods are compared without regard to case, as some servers do.
-    pub fn matches(&self, method: &str, segments: &[String]) -> bool {
+    /// Whether such a request is meant, and how surely. Methods are compared without regard to case, as some servers do.
+    pub fn fit(&self, method: &str, segments: &[Cow<'_, str>]) -> Option<Fit> {
         let by_method = self.method.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method));
         let enough = match self.open {
             true => segments.len() >= self.segments.len(),
             false => segments.len() == self.segments.len(),
         };
-        let mut pairs = self.segments.iter().zip(segments);
-        by_method
-            && enough
-            && pairs.all(|(wanted, given)| match wanted {
-                Segment::Literal(wanted) => wanted == given,
-                Segment::Any => true,
-            })
+        if !by_method || !enough {
+            return None;
+        }
+        let mut fit = Fit::Exact;
+        for (wanted, given) in self.segments.iter().zip(segments) {
+            match wanted {
+                Segment::Any => {}
+                Segment::Literal { text, .. } if text == given => {}
+                Segment::Literal { plain, .. } if path::is_alike(plain, given) => fit = Fit::Alike,
+                Segment::Literal { .. } => return None,
+            }
+        }
+        Some(fit)
     }
 
     /// Of two that match, the one with the greater rank says more: by its literal segments, then by its end, then by
     /// its method.
     pub fn rank(&self) -> (usize, bool, bool) {
-        let literal = self.segments.iter().filter(|segment| matches!(segment, Segment::Literal(_))).count();
+        let literal =
+            self.segments.iter().filter(|segment| matches!(segment, Segment::Literal { .. })).count();
         (literal, !self.open, self.method.is_some())
     }
 
@@ -130,20 +133,20 @@ impl FromStr for Route {
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let mut segments = Vec::new();
         for part in rest.split('/').filter(|_| !rest.is_empty()) {
-            segments.push(pattern(part).ok_or_else(|| wrong(&format!("`{part}` is no segment")))?);
+            segments.push(segment(part).ok_or_else(|| wrong(&format!("`{part}` is no segment")))?);
         }
         Ok(Self { text: text.to_owned(), method, segments, open })
     }
 }
 
-fn pattern(part: &str) -> Option<Segment> {
-    let is_name =
-        |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    match part.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
-        Some(name) => is_name(name).then_some(Segment::Any),
-        // A literal stands decoded, and a star or brace in it is a mistake.
-        None if part.contains(['{', '}', '*', '%']) => None,
-        None => segment(part).map(Segment::Literal),
+/// A star in a segment is a mistake: it stands alone, at the end.
+fn segment(part: &str) -> Option<Segment> {
+    match pattern::piece(part, false) {
+        Ok(Piece::Exact(text)) if !text.contains('*') => {
+            Some(Segment::Literal { plain: path::plain(&text), text })
+        }
+        Ok(Piece::One) => Some(Segment::Any),
+        Ok(Piece::Exact(_) | Piece::Rest) | Err(_) => None,
     }
 }
 
@@ -169,11 +172,15 @@ impl<'de> Deserialize<'de> for Route {
 mod tests {
     use super::*;
 
-    fn meant(route: &str, method: &str, path: &str) -> bool {
+    fn fit(route: &str, method: &str, path: &str) -> Option<Fit> {
         match Path::read(path) {
-            Path::Plain(segments) => route.parse::<Route>().unwrap().matches(method, &segments),
+            Path::Plain(segments) => route.parse::<Route>().unwrap().fit(method, &segments),
             Path::Ambiguous => panic!("{path} is ambiguous"),
         }
+    }
+
+    fn meant(route: &str, method: &str, path: &str) -> bool {
+        fit(route, method, path) == Some(Fit::Exact)
     }
 
     #[test]
@@ -188,6 +195,26 @@ mod tests {
         assert!(!meant("* /admin/*", "PUT", "/administrator"));
         assert!(meant("* /*", "GET", "/") && meant("* /*", "GET", "/a/b"));
         assert!(meant("GET /", "GET", "/") && !meant("GET /", "GET", "/a"));
+    }
+
+    #[test]
+    fn a_name_that_some_servers_take_for_another_is_alike() {
+        for path in ["/Admin", "/ADMIN/", "/%41dmin", "/admin.", "/admin..%20", "/Admin%20/x", "/adm\u{131}n"]
+        {
+            assert_eq!(fit("* /admin/*", "GET", path), Some(Fit::Alike), "{path}");
+        }
+        assert_eq!(fit("* /stra\u{df}e", "GET", "/STRASSE"), Some(Fit::Alike));
+        assert_eq!(fit("* /kiss", "GET", "/\u{212a}i\u{17f}\u{17f}"), Some(Fit::Alike));
+        assert_eq!(fit("* /\u{e4}", "GET", "/%C3%84"), Some(Fit::Alike));
+        assert_eq!(
+            fit("* /Admin/{id}", "GET", "/Admin/X."),
+            Some(Fit::Exact),
+            "a place is for whatever stands there"
+        );
+        for path in ["/admins", "/.admin", "/ad-min", "/a/admin"] {
+            assert_eq!(fit("* /admin/*", "GET", path), None, "{path}");
+        }
+        assert_eq!(fit("POST /admin", "GET", "/ADMIN"), None);
     }
 
     #[test]
@@ -215,6 +242,10 @@ mod tests {
             "/a?b",
             "/a#b",
             "/a//",
+            "/a/...",
+            "/a/%20",
+            "/%20/a",
+            "/a/.%c2%a0/",
         ] {
             assert_eq!(Path::read(path), Path::Ambiguous, "{path}");
         }
@@ -232,6 +263,9 @@ mod tests {
             "GET /{}",
             "GET /a*",
             "GET /*/b",
+            "GET /{*rest}",
+            "GET /a;b",
+            "GET /a/./b",
             "GET /a%20b",
             "GET /..",
         ] {

@@ -15,7 +15,7 @@ const PATH_BYTES: usize = 16 << 10;
 
 /// Routes by their segments.
 #[derive(Debug, Default)]
-pub(super) struct Router {
+pub(crate) struct Router {
     root: Node,
     /// The same with all names plain, as generous readers take them.
     plain: Node,
@@ -46,7 +46,7 @@ impl Router {
     ///
     /// # Errors
     /// Two places whose patterns are in each other's way, and how.
-    pub(super) fn new(patterns: &[Pattern]) -> Result<Self, (usize, usize, &'static str)> {
+    pub(crate) fn new(patterns: &[Pattern]) -> Result<Self, (usize, usize, &'static str)> {
         for (second, pattern) in patterns.iter().enumerate() {
             for (first, earlier) in patterns.iter().take(second).enumerate() {
                 if !pattern.shares_method(earlier) {
@@ -76,7 +76,7 @@ impl Router {
     }
 
     /// The route of a request.
-    pub(super) fn find(&self, method: &str, path: &str) -> Option<usize> {
+    pub(crate) fn find(&self, method: &str, path: &str) -> Option<usize> {
         if path.len() > PATH_BYTES {
             return None;
         }
@@ -90,7 +90,7 @@ impl Router {
     }
 
     /// Whether a generous reader could take a request that has no route for one that has.
-    pub(super) fn resembles(&self, method: &str, path: &str) -> bool {
+    pub(crate) fn resembles(&self, method: &str, path: &str) -> bool {
         // A known path under a method that it does not have is another request.
         path.len() > PATH_BYTES || self.readings(method, path).next().is_some()
     }

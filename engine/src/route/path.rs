@@ -1,7 +1,7 @@
 //! What a path says, once: segments that every reader understands alike.
 //!
 //! Promises: a path in which readers could differ (an encoded slash, dot segments, empty segments, what is encoded twice)
-//! has none.
+//! has none. What generous readers make of names is told here too, and nowhere else.
 
 use std::borrow::Cow;
 
@@ -90,9 +90,26 @@ pub(super) fn generous(path: &str) -> [Vec<String>; 2] {
     [stepped, named]
 }
 
-/// A name in small letters; some systems drop dots and spaces at its end.
+/// A name without case; some systems drop dots and spaces at its end.
 pub(super) fn plain(name: &str) -> String {
-    name.trim().trim_end_matches(['.', ' ']).to_lowercase()
+    without_case(trimmed(name))
+}
+
+/// A name as systems keep it that drop dots and spaces at its end.
+pub(super) fn trimmed(name: &str) -> &str {
+    name.trim_start().trim_end_matches(|c: char| c == '.' || c.is_whitespace())
+}
+
+/// Whether a name is one that is plain already, to generous readers.
+pub(super) fn is_alike(plain: &str, name: &str) -> bool {
+    let name = trimmed(name);
+    // Most names are ASCII, and need no copy.
+    if name.is_ascii() { name.eq_ignore_ascii_case(plain) } else { without_case(name) == plain }
+}
+
+/// Some letters are one in capitals alone (`ſ`), some in small letters alone (the sign for kelvin).
+fn without_case(name: &str) -> String {
+    name.to_uppercase().to_lowercase()
 }
 
 fn decode_leniently(text: &str) -> String {
