@@ -35,7 +35,7 @@ fn only_file(folder: &Path) -> std::path::PathBuf {
 async fn what_is_kept_is_used_again() {
     let folder = tempfile::tempdir().unwrap();
     let cache = cache(folder.path(), folder.path());
-    let component = validator("", NOTHING);
+    let component = guest("harmless");
     let runtime = runtime();
     is_fine(&call(&compile_cached(&runtime, &component, &cache)).await);
     let kept = fs::read(only_file(folder.path())).unwrap();
@@ -47,7 +47,7 @@ async fn what_is_kept_is_used_again() {
 async fn what_is_damaged_or_foreign_is_compiled_again() {
     let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let own = cache(folder.path(), folder.path());
-    let component = validator("", NOTHING);
+    let component = guest("harmless");
     let runtime = runtime();
     drop(compile_cached(&runtime, &component, &own));
     let file = only_file(folder.path());
@@ -72,12 +72,12 @@ async fn code_under_another_name_is_not_taken() {
     let folder = tempfile::tempdir().unwrap();
     let cache = cache(folder.path(), folder.path());
     let runtime = runtime();
-    let trap = validator("", "(unreachable)");
+    let trap = guest("trap");
     drop(compile_cached(&runtime, &trap, &cache));
     let trapping = only_file(folder.path());
     let kept = fs::read(&trapping).unwrap();
     fs::remove_file(&trapping).unwrap();
-    let fine = validator("", NOTHING);
+    let fine = guest("harmless");
     drop(compile_cached(&runtime, &fine, &cache));
     fs::write(only_file(folder.path()), kept).unwrap();
     is_fine(&call(&compile_cached(&runtime, &fine, &cache)).await);
