@@ -7,6 +7,8 @@ struct Embedded {
     name: &'static str,
     manifest: &'static str,
     component: &'static [u8],
+    /// Name and text of each file.
+    cases: &'static [(&'static str, &'static str)],
 }
 
 include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
@@ -19,6 +21,7 @@ pub fn find(name: &str) -> Option<Files> {
         component: embedded.component.to_vec(),
         signature: None,
         folder: None,
+        embedded_cases: embedded.cases,
     })
 }
 
@@ -31,6 +34,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 mod tests {
     use super::*;
     use crate::plugin::Manifest;
+    use crate::plugin::cases::CaseFile;
 
     #[test]
     fn what_is_embedded_is_what_its_name_says() {
@@ -38,6 +42,12 @@ mod tests {
             let files = find(name).unwrap();
             let manifest = Manifest::parse(&files.shown(name).into(), &files.manifest).unwrap();
             assert_eq!(manifest.name, name);
+            let cases = files.cases().unwrap();
+            assert!(!cases.is_empty(), "{name}");
+            for (path, text) in cases {
+                let file = CaseFile::parse(&path.to_string_lossy(), &text).unwrap();
+                assert!(!file.cases.is_empty(), "{name}");
+            }
         }
         assert_eq!(find("no-such-plugin"), None);
     }
