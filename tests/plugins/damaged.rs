@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use portcullis_tests::{Cli, Server, guest, repository};
 use serde_json::{Value, json};
 
-use super::placed::{PATIENT, Placed, rebuilt};
+use super::placed::{PATIENT, Placed, place, rebuilt};
 use crate::fixtures::{metric, question};
 
 fn built(name: &str) -> Vec<u8> {
@@ -121,6 +121,47 @@ fn with_a_bit_flipped_anywhere_it_is_refused_or_held_to_its_budget() {
     server.put("echo", "plugin.wasm", &good);
     let _ = server.shows("echo", |shown| shown["state"] == "loaded");
     is_right(&server);
+}
+
+#[test]
+fn a_server_that_is_to_run_cases_at_its_start_does_not_start_when_one_fails() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("plugins");
+    std::fs::create_dir(&folder).unwrap();
+    place("echo", &folder);
+    let cases = folder.join("echo/cases");
+    std::fs::create_dir(&cases).unwrap();
+    let text = "cases:\n  - {name: nothing is found, request: {path: /}, expect: {findings: []}}\n";
+    std::fs::write(cases.join("a.yaml"), text).unwrap();
+    let start = |lines: &str| {
+        // `bot-hint` is not in the folder: its component and its cases are the binary's own.
+        let config = format!(
+            "[plugins]\nfolder = {:?}\n{lines}[plugins.echo]\n[plugins.bot-hint]\ncapabilities = [\"config\"]\n",
+            folder.display().to_string()
+        );
+        let file = home.path().join("portcullis.toml");
+        std::fs::write(&file, config).unwrap();
+        Cli::new(["serve", "--dev", "--listen", "127.0.0.1:0"])
+            .path("--config", &file)
+            .path("--data", &home.path().join("data"))
+            .path("--policies", &home.path().join("policies"))
+    };
+    let listens = |lines: &str| {
+        let served = start(lines).start();
+        let line = served.line(Duration::from_secs(60));
+        assert!(line.is_some_and(|line| line.contains("listening")), "{}", served.stderr());
+    };
+    listens("");
+    let refused = start("cases_at_start = true\n").run_refused();
+    assert!(
+        refused
+            .stderr
+            .contains("`[plugins.echo]`: 1 of its own cases fail, the first: `nothing is found` in")
+    );
+    assert!(!refused.stderr.contains("[plugins.bot-hint]"), "{}", refused.stderr);
+    let expecting = text.replace("findings: []", "findings: [{rule: echo}]");
+    std::fs::write(cases.join("a.yaml"), expecting).unwrap();
+    listens("cases_at_start = true\n");
 }
 
 fn compiled(data: &Path) -> Vec<PathBuf> {
