@@ -32,9 +32,13 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::plugin::Manifest;
-    use crate::plugin::cases::CaseFile;
+    use crate::clock::SystemClock;
+    use crate::plugin::cases::{self, CaseFile, Setup};
+    use crate::plugin::{Budget, Manifest};
+    use crate::random::SystemRng;
 
     #[test]
     fn what_is_embedded_is_what_its_name_says() {
@@ -50,5 +54,30 @@ mod tests {
             }
         }
         assert_eq!(find("no-such-plugin"), None);
+    }
+
+    #[test]
+    fn what_is_embedded_passes_its_own_cases() {
+        for name in names() {
+            let files = find(name).unwrap();
+            let manifest = Manifest::parse(&files.shown(name).into(), &files.manifest).unwrap();
+            let texts = files.cases().unwrap();
+            let parsed =
+                texts.iter().map(|(path, text)| CaseFile::parse(&path.to_string_lossy(), text).unwrap());
+            let setup = Setup {
+                component: &files.component,
+                manifest: &manifest,
+                // The machine of a test may be busy.
+                budget: Budget { deadline_milliseconds: 5_000, ..manifest.budget },
+                clock: Arc::new(SystemClock::new()),
+                rng: Arc::new(SystemRng::new()),
+                patience: None,
+            };
+            let results = cases::run(setup, &parsed.collect::<Vec<_>>()).unwrap();
+            assert!(!results.is_empty(), "{name}");
+            for result in results {
+                assert!(result.differences.is_empty(), "{name}: {result:?}");
+            }
+        }
     }
 }
