@@ -1,4 +1,5 @@
-//! Embeds the bundled plugins whose components are built: `plugins/<name>/plugin.wasm` beside its `plugin.toml`.
+//! Embeds the bundled plugins whose components are built: `plugins/<name>/plugin.wasm` beside its `plugin.toml`, and its
+//! cases.
 //!
 //! Promises: it never fails the build; a plugin that is not built is not embedded.
 
@@ -26,7 +27,8 @@ fn main() {
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
         writeln!(
             entries,
-            "    Embedded {{ name: {name:?}, manifest: include_str!({manifest:?}), component: include_bytes!({component:?}) }},"
+            "    Embedded {{ name: {name:?}, manifest: include_str!({manifest:?}), component: include_bytes!({component:?}), cases: &[{}] }},",
+            cases(folder)
         )
         .ok();
     }
@@ -45,4 +47,22 @@ fn main() {
     if let Err(error) = std::fs::write(&file, text) {
         println!("cargo::warning=the bundled plugins can't be listed: {error}");
     }
+}
+
+/// A plugin's files of cases, by their names: name and text of each.
+fn cases(folder: &Path) -> String {
+    let folder = folder.join("cases");
+    if !folder.is_dir() {
+        return String::new();
+    }
+    println!("cargo::rerun-if-changed={}", folder.display());
+    let is_yaml = |path: &PathBuf| path.extension().is_some_and(|found| found == "yaml" || found == "yml");
+    let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_yaml).collect();
+    files.sort();
+    let shown = files.iter().map(|file| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        format!("({name:?}, include_str!({file:?}))")
+    });
+    shown.collect::<Vec<_>>().join(", ")
 }

@@ -46,7 +46,9 @@ mod limits;
 mod log_modes;
 mod packs;
 mod plugins {
+    mod damaged;
     mod guests;
+    mod harm;
     mod life;
     mod oblige;
     pub(crate) mod placed;

@@ -71,20 +71,31 @@ fn what_a_decision_obliges_to_is_masked_and_nothing_else() {
 fn a_plugin_that_does_not_do_it_gives_no_document() {
     let server = with(&["mask-badly"], MASK);
     let id = decide(&server, "list");
-    for (wish, status, code) in [
-        ("nothing", 422, "mask_incomplete"),
-        ("outside", 503, "mask_failed"),
-        ("same", 503, "mask_failed"),
-        ("within", 503, "mask_failed"),
-        ("fail", 503, "mask_failed"),
-        ("panic", 503, "mask_failed"),
-        ("long", 503, "mask_failed"),
+    for (wish, status, code, failure) in [
+        ("nothing", 422, "mask_incomplete", json!(null)),
+        ("outside", 503, "mask_failed", json!("bad_answer")),
+        ("same", 503, "mask_failed", json!("bad_answer")),
+        ("within", 503, "mask_failed", json!("bad_answer")),
+        ("fail", 503, "mask_failed", json!("failed")),
+        ("panic", 503, "mask_failed", json!("trap")),
+        ("long", 503, "mask_failed", json!("host_bytes")),
     ] {
         let document = json!({"do": wish, "email": "ann@example.org", "secret": 1, "inner": {"secret": 2}});
         let refused = mask(&server, &id, &document, status);
         assert_eq!(refused["code"], json!(code), "{wish}: {refused}");
         assert!(!refused.to_string().contains("ann@"), "{wish}: {refused}");
+        // The event names the cause.
+        let event = events(&server, "mask").pop().unwrap();
+        let called = &event["event"]["unmapped"]["context"]["plugins"][0];
+        assert_eq!(
+            (&called["name"], &called["failure"]),
+            (&json!("mask-badly"), &failure),
+            "{wish}: {event}"
+        );
     }
+    // It serves on.
+    let document = json!({"email": "ann@example.org", "cards": []});
+    assert_eq!(mask(&server, &id, &document, 200)["document"], json!({"email": "***", "cards": "***"}));
 }
 
 #[test]

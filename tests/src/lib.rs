@@ -19,6 +19,7 @@ mod cli;
 mod cluster;
 mod database;
 pub mod files;
+pub mod guest;
 mod home;
 mod http;
 mod link;

@@ -188,10 +188,22 @@ impl Server {
     /// # Panics
     /// When the kernel does not say.
     pub fn peak_memory_bytes(&self) -> u64 {
+        self.status_bytes("VmHWM:")
+    }
+
+    /// The memory that it holds now, in bytes (`VmRSS`).
+    ///
+    /// # Panics
+    /// When the kernel does not say.
+    pub fn memory_bytes(&self) -> u64 {
+        self.status_bytes("VmRSS:")
+    }
+
+    fn status_bytes(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))
             .expect("the process has a status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM is there");
-        let kib: u64 = line.trim().trim_end_matches(" kB").trim().parse().expect("VmHWM is a number");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel says it");
+        let kib: u64 = line.trim().trim_end_matches(" kB").trim().parse().expect("it is a number");
         kib * 1024
     }
 }

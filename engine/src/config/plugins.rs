@@ -36,6 +36,8 @@ pub struct Plugins {
     pub runtime: RuntimeSettings,
     /// How many calls wait to be made beside their requests.
     pub shadow_queue: usize,
+    /// Whether plugins run their own cases at the start too, and not only before a build is swapped in.
+    pub cases_at_start: bool,
     /// `[plugins.<name>]`.
     pub named: BTreeMap<String, PluginSection>,
 }
@@ -49,6 +51,7 @@ impl Default for Plugins {
             allow_unsigned: None,
             runtime: RuntimeSettings::default(),
             shadow_queue: 1_024,
+            cases_at_start: false,
             named: BTreeMap::new(),
         }
     }
@@ -169,6 +172,7 @@ impl<'de> Visitor<'de> for PluginsVisitor {
                 "compile_seconds" => plugins.runtime.compile_seconds = map.next_value()?,
                 "component_bytes" => plugins.runtime.component_bytes = map.next_value()?,
                 "shadow_queue" => plugins.shadow_queue = map.next_value()?,
+                "cases_at_start" => plugins.cases_at_start = map.next_value()?,
                 name if is_plugin_name(name) => {
                     let section = map.next_value()?;
                     plugins.named.insert(key, section);

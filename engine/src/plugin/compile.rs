@@ -98,6 +98,8 @@ pub(super) struct Compiled {
     pub(super) entry: ComponentExportIndex,
     /// Whether it imports what waits for the state.
     pub(super) waits: bool,
+    /// What its compiled code is called in the cache, when there is one.
+    pub(super) cached_as: Option<String>,
 }
 
 impl std::fmt::Debug for Plugin {
@@ -122,7 +124,8 @@ impl Runtime {
             state: self.services.state.clone(),
         });
         let waits = inspection.capabilities().any(super::Capability::waits);
-        let component = self.component(source, &inspection, &fixed)?;
+        let cached_as = source.cache.map(|_| Cache::name(&self.engine, source));
+        let component = self.component((source, cached_as.as_deref()), &inspection, &fixed)?;
         let failed = |error: wasmtime::Error| CompileError::Compiler(format!("{error:#}"));
         let entry = entry_of(&component, &inspection, source.manifest.hook)?;
         let linker = if waits { &self.waiting } else { &self.prompt };
@@ -136,6 +139,7 @@ impl Runtime {
             pre,
             entry,
             waits,
+            cached_as,
         };
         match compiled.start() {
             // That other calls have all instances just now says nothing of this plugin.
@@ -175,12 +179,11 @@ impl Runtime {
     /// The compiled component, from the cache where that can vouch for it.
     fn component(
         self: &Arc<Self>,
-        source: &Source<'_>,
+        (source, name): (&Source<'_>, Option<&str>),
         inspection: &Inspection,
         fixed: &Arc<Fixed>,
     ) -> Result<Component, CompileError> {
-        let name = source.cache.map(|_| Cache::name(&self.engine, source));
-        if let (Some(cache), Some(name)) = (source.cache, &name)
+        if let (Some(cache), Some(name)) = (source.cache, name)
             && let Some(component) = cache.load(&self.engine, name)
         {
             return Ok(component);
@@ -191,7 +194,7 @@ impl Runtime {
             None => runtime.machine_code(&bytes),
             Some(name) => runtime.machine_code(&snapshot::initialised(&runtime, &bytes, &name, fixed)?),
         })?;
-        if let (Some(cache), Some(name)) = (source.cache, &name) {
+        if let (Some(cache), Some(name)) = (source.cache, name) {
             cache.keep(name, &component);
         }
         Ok(component)
@@ -259,6 +262,11 @@ impl Plugin {
     /// What a call may cost.
     pub fn budget(&self) -> &Budget {
         &self.0.fixed.budget
+    }
+
+    /// What its compiled code is called in the cache, when there is one.
+    pub(super) fn cached_as(&self) -> Option<&str> {
+        self.0.cached_as.as_deref()
     }
 
     /// Its configuration, as JSON text.

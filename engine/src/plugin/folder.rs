@@ -42,6 +42,8 @@ pub struct Files {
     pub signature: Option<String>,
     /// Where they are; none when they are embedded in this binary.
     pub folder: Option<PathBuf>,
+    /// Name and text of its files of cases, when it is embedded.
+    pub embedded_cases: &'static [(&'static str, &'static str)],
 }
 
 /// Why a plugin's files can't be read.
@@ -171,7 +173,8 @@ impl Files {
         let (manifest, manifested) = read(MANIFEST, MANIFEST_BYTES)?;
         let (component, compiled) = read(COMPONENT, component_bytes)?;
         let manifest = text(MANIFEST, manifest)?;
-        let files = Self { manifest, component, signature, folder: Some(own.to_owned()) };
+        let files =
+            Self { manifest, component, signature, folder: Some(own.to_owned()), embedded_cases: &[] };
         Ok((files, [Some(manifested), Some(compiled), signed]))
     }
 
@@ -181,7 +184,11 @@ impl Files {
     /// # Errors
     /// When one can't be read, is no regular file or leads elsewhere, or there are too many.
     pub fn cases(&self) -> Result<Vec<(PathBuf, String)>, FolderError> {
-        let Some(own) = &self.folder else { return Ok(Vec::new()) };
+        let Some(own) = &self.folder else {
+            let shown =
+                |(name, text): &(&str, &str)| (Path::new("(embedded)").join(name), (*text).to_owned());
+            return Ok(self.embedded_cases.iter().map(shown).collect());
+        };
         let cases = own.join(CASES);
         let entries = match std::fs::read_dir(&cases) {
             Ok(entries) => entries,

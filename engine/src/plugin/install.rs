@@ -159,13 +159,13 @@ impl Installer {
     }
 
     /// Loads all plugins that have a section. `before` is what is served; a build that is not in it runs its own cases
-    /// first, save at the start, where there is none to stay with. It blocks.
+    /// first, at the start only if the operator wants that. It blocks.
     pub fn load(&self, before: &Set) -> Loading {
-        let is_start = before.is_empty();
+        let with_cases = !before.is_empty() || self.settings.cases_at_start;
         let (mut builds, mut failures) = (Vec::new(), BTreeMap::new());
         for (name, (section, stats)) in &self.sections {
             let served = before.find(name).map(|installed| installed.build());
-            match self.load_one(name, section, served, is_start) {
+            match self.load_one(name, section, served, with_cases) {
                 Ok(build) => builds.push(build),
                 Err(error) => {
                     stats.load_failed();
@@ -173,6 +173,11 @@ impl Installer {
                     builds.extend(served.map(Arc::clone));
                 }
             }
+        }
+        // A plugin that failed may be put right, and its code of before be wanted.
+        if failures.is_empty() {
+            let used = builds.iter().filter_map(|build| build.plugin.cached_as()).collect();
+            self.cache.sweep(&used, self.clock.now());
         }
         let set = Arc::new(Set::of_builds(builds, Arc::clone(before.overrides())));
         Loading { set, failures, unconfigured: self.unconfigured() }
@@ -192,7 +197,7 @@ impl Installer {
         name: &str,
         section: &Arc<PluginSection>,
         served: Option<&Arc<Build>>,
-        is_start: bool,
+        with_cases: bool,
     ) -> Result<Arc<Build>, InstallError> {
         let embedded = bundled::find(name);
         let most = self.settings.runtime.component_bytes;
@@ -214,7 +219,7 @@ impl Installer {
             return Err(InstallError::OtherName(manifest.name));
         }
         let plugin = self.compile(&files, &manifest, section)?;
-        if !is_start {
+        if with_cases {
             self.run_cases(&files, &manifest)?;
         }
         if section.record {

@@ -221,6 +221,46 @@ fn a_new_build_passes_its_own_cases_first() {
 }
 
 #[test]
+fn at_the_start_cases_are_run_if_the_operator_wants_that() {
+    let place = Place::new();
+    place.put("", &plain());
+    fs::create_dir(place.file(folder::CASES)).unwrap();
+    let text = "cases:\n  - {name: it finds, request: {path: /}, expect: {findings: [{rule: something}]}}\n";
+    fs::write(place.file(folder::CASES).join("a.yaml"), text).unwrap();
+    loads(&load(&place.installer(LAX)));
+    let wanting = format!("cases_at_start = true\n{LAX}");
+    fails(&load(&place.installer(&wanting)), "1 of its own cases fail, the first: `it finds`");
+    fs::write(place.file(folder::CASES).join("a.yaml"), text.replace("[{rule: something}]", "[]")).unwrap();
+    loads(&load(&place.installer(&wanting)));
+}
+
+#[test]
+fn code_of_builds_that_went_goes_and_that_of_this_one_stays() {
+    let place = Place::new();
+    let installer = place.installer(LAX);
+    let mut set = Arc::<Set>::default();
+    for number in 0..40 {
+        place.put("", &numbered(number));
+        set = installer.load(&set).set;
+    }
+    let kept = || fs::read_dir(place.0.path().join("cache")).unwrap().count();
+    assert_eq!(kept(), 33, "this build's, and the 32 that were used last");
+    let own = set.find("rule").unwrap().plugin().cached_as().unwrap().to_owned();
+    assert!(place.0.path().join("cache").join(own + ".cwasm").is_file());
+    // A load that fails removes nothing.
+    let long_ago = std::time::UNIX_EPOCH;
+    for entry in fs::read_dir(place.0.path().join("cache")).unwrap() {
+        fs::File::options().write(true).open(entry.unwrap().path()).unwrap().set_modified(long_ago).unwrap();
+    }
+    place.put("", b"no component");
+    fails(&installer.load(&set), "no component");
+    assert_eq!(kept(), 33);
+    place.put("", &numbered(39));
+    loads(&installer.load(&set));
+    assert_eq!(kept(), 1);
+}
+
+#[test]
 fn a_busy_node_refuses_no_build_and_one_that_never_ends_is_refused() {
     let place = Place::new();
     place.put("", &numbered(1));

@@ -51,21 +51,19 @@ async fn what_an_initialiser_made_is_there_in_every_call_and_is_made_once() {
 
 #[test]
 fn a_trap_in_the_initialiser_is_refused() {
-    let refused = compile(&runtime(), &with_initialiser("", "(unreachable)", NOTHING), &[]).unwrap_err();
+    let refused = compile(&runtime(), &guest("init-trap"), &[]).unwrap_err();
     assert!(matches!(&refused, CompileError::Initialiser(why) if why.starts_with("trap")), "{refused}");
 }
 
 #[test]
 fn an_initialiser_that_never_ends_is_refused() {
-    let endless = "(loop $again (br $again)) (unreachable)";
-    let refused = compile(&runtime(), &with_initialiser("", endless, NOTHING), &[]).unwrap_err();
+    let refused = compile(&runtime(), &guest("init-loop"), &[]).unwrap_err();
     assert!(matches!(&refused, CompileError::Initialiser(_)), "{refused}");
 }
 
 #[test]
 fn an_initialiser_that_takes_too_much_memory_is_refused() {
-    let greedy = "(drop (memory.grow (i32.const 60000))) (i32.const 96)";
-    let refused = compile(&runtime(), &with_initialiser("", greedy, NOTHING), &[]).unwrap_err();
+    let refused = compile(&runtime(), &guest("init-memory"), &[]).unwrap_err();
     assert!(matches!(&refused, CompileError::Initialiser(why) if why.starts_with("memory")), "{refused}");
 }
 

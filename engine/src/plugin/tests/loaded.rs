@@ -36,16 +36,7 @@ async fn fuel_is_the_same_for_the_same_input() {
 #[tokio::test]
 async fn a_call_sees_nothing_of_the_one_before() {
     let runtime = runtime();
-    // It traps when it finds what it has left.
-    let body = "(if (i32.load (i32.const 512)) (then (unreachable)))
-        (if (global.get $seen) (then (unreachable)))
-        (i32.store (i32.const 512) (i32.const 1))
-        (global.set $seen (i32.const 1))
-        (drop (memory.grow (i32.const 10)))
-        (if (i32.load (i32.const 600000)) (then (unreachable)))
-        (i32.store (i32.const 600000) (i32.const 1))
-        (i32.const 64)";
-    let plugin = compile(&runtime, &validator("(global $seen (mut i32) (i32.const 0))", body), &[]).unwrap();
+    let plugin = compile(&runtime, &guest("remember"), &[]).unwrap();
     for _ in 0..20 {
         is_fine(&call(&plugin).await);
     }
@@ -88,22 +79,20 @@ async fn a_withheld_capability_ends_the_call_that_uses_it() {
 #[test]
 fn what_is_no_component_is_refused() {
     let runtime = runtime();
-    let module = wat::parse_str("(module)").unwrap();
-    for broken in [&b""[..], b"\0asm", &module, &validator("", NOTHING)[..100]] {
+    for broken in [&b""[..], b"\0asm", &guest("module"), &guest("harmless")[..100]] {
         let refused = compile(&runtime, broken, &[]).unwrap_err();
         assert!(!refused.to_string().is_empty());
     }
-    let mut flipped = validator("", NOTHING);
+    let mut flipped = guest("harmless");
     let middle = flipped.len() / 2;
     flipped[middle] ^= 0x55;
     // It is refused, or is another component that is held to its own budget: it never harms.
     drop(compile(&runtime, &flipped, &[]));
-    let foreign = wat::parse_str(
-        r#"(component (import "wasi:cli/environment@0.2.0" (instance (export "get-arguments" (func (result (list string)))))))"#,
-    )
-    .unwrap();
-    let refused = compile(&runtime, &foreign, &[]).unwrap_err();
+    let refused = compile(&runtime, &guest("wasi"), &[]).unwrap_err();
     assert!(matches!(&refused, CompileError::ForeignImport(name) if name.starts_with("wasi:")), "{refused}");
+    for declaring in ["table-declared", "memory-declared"] {
+        assert!(compile(&runtime, &guest(declaring), &[]).is_err(), "{declaring}");
+    }
     let large = RuntimeSettings { instances: 1, component_bytes: 100, ..RuntimeSettings::default() };
     let services = Services { clock: Arc::new(SystemClock::new()), state: None, keys: Arc::new(NoKeys) };
     let small = Runtime::new(large, services).unwrap();

@@ -1,5 +1,7 @@
 //! Plugins that ask the shared state: they wait, and are still bounded, recorded and apart from each other.
 
+use std::time::Duration;
+
 use super::*;
 use crate::plugin::surroundings::Transcript;
 use crate::random::{Rng, SystemRng};
@@ -73,4 +75,55 @@ async fn a_state_that_is_not_there_is_told_to_the_plugin() {
     let runtime = runtime_over(None);
     let plugin = compile(&runtime, &counting(1), &[Capability::Counter]).unwrap();
     fails_of(&plugin.call(&of("a"), &request()).await, FailureKind::Trap);
+}
+
+/// A state that takes connections and says nothing on them, for as long as the listener lives.
+async fn silent_state(folder: &Path) -> (State, std::net::TcpListener) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap()).into();
+    let store = Store::open(folder).await.unwrap();
+    let rng: Arc<dyn Rng> = Arc::new(SystemRng::new());
+    let settings = Settings { redis_url: Some(&url), key_prefix: "test" };
+    let state = State::open(&settings, &store, Arc::new(SystemClock::new()), rng).await.unwrap();
+    (state, listener)
+}
+
+const KV: &str = r#"(import "portcullis:plugin/kv@1.0.0" "get" (func $get (param i32 i32 i32)))
+    (import "portcullis:plugin/kv@1.0.0" "put" (func $put (param i32 i32 i32 i32 i32 i32)))
+    (import "portcullis:plugin/kv@1.0.0" "delete" (func $delete (param i32 i32 i32)))
+    (data (i32.const 1024) "key")"#;
+
+#[tokio::test]
+async fn a_state_that_says_nothing_is_waited_for_until_the_deadline_and_no_longer() {
+    const DEADLINE: Duration = Duration::from_millis(50);
+    let folder = tempfile::tempdir().unwrap();
+    let (state, listener) = silent_state(folder.path()).await;
+    let runtime = runtime_over(Some(state));
+    let calling = |call: &str| validator(KV, &format!("({call}) (i32.const 64)"));
+    let budget = Budget { deadline_milliseconds: 50, ..Budget::default() };
+    for (component, capability) in [
+        (counting(1), Capability::Counter),
+        (calling("call $get (i32.const 1024) (i32.const 3) (i32.const 32)"), Capability::Kv),
+        (
+            calling(
+                "call $put (i32.const 1024) (i32.const 3) (i32.const 1024) (i32.const 3) (i32.const 60) (i32.const 32)",
+            ),
+            Capability::Kv,
+        ),
+        (calling("call $delete (i32.const 1024) (i32.const 3) (i32.const 32)"), Capability::Kv),
+    ] {
+        let plugin = compile_with(&runtime, &component, &[capability], &[capability], budget).unwrap();
+        // More at once and in turn than there are instances: each gives its own back.
+        for _ in 0..3 {
+            let (around, input) = (of("a"), request());
+            let calls = (0..4).map(|_| plugin.call(&around, &input));
+            for called in futures_util::future::join_all(calls).await {
+                fails_of(&called, FailureKind::Deadline);
+                assert!(called.took >= DEADLINE && called.took < 10 * DEADLINE, "{called:?}");
+            }
+        }
+    }
+    drop(listener);
+    let fine = compile(&runtime, &guest("harmless"), &[]).unwrap();
+    is_fine(&call(&fine).await);
 }

@@ -29,7 +29,9 @@ impl Validate for Hostile {
             "panic" => panic!("it wants to"),
             "million-findings" => return Ok(vec![finding("a-finding", 1, ""); 1_000_000]),
             "findings" => return Ok(vec![finding("a-finding", 1, ""); 1_001]),
-            "long-text" => return Ok(vec![finding("a-finding", 1, &"x".repeat(10_000_000))]),
+            // More than its memory may be; and what its memory holds.
+            "huge-text" => return Ok(vec![finding("a-finding", 1, &"x".repeat(100_000_000))]),
+            "long-text" => return Ok(vec![finding("a-finding", 1, &"x".repeat(20_000_000))]),
             "large-answer" => return Ok(vec![finding("a-finding", 1, &"x".repeat(500)); 900]),
             "log-flood" => (0..10_000).for_each(|_| host::log::info(&"x".repeat(100))),
             "score" => return Ok(vec![finding("a-finding", 255, "")]),
