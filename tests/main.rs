@@ -50,6 +50,7 @@ mod plugins {
     mod life;
     mod oblige;
     pub(crate) mod placed;
+    mod replay;
     mod walk;
 }
 mod readme;
