@@ -90,7 +90,7 @@ fn shell(folder: &Path, script: &str) -> Command {
     command
 }
 
-/// Commands up to the one that begins so, with the versions that this repository has fetched behind it.
+/// Commands in which each new plugin gets the versions of its dependencies that this repository has fetched.
 fn with_versions(commands: &str, new: &str) -> String {
     let lock = repository().join("tests/guests/Cargo.lock");
     let line = |line: &str| match line.strip_prefix(new).and_then(|rest| rest.split_whitespace().next()) {
@@ -100,7 +100,7 @@ fn with_versions(commands: &str, new: &str) -> String {
     commands.lines().map(line).collect()
 }
 
-/// The how-to's order with more of them, and an order with a currency.
+/// The cases with a currency in both orders.
 fn with_currency(text: &str) -> String {
     text.replace("{quantity: 3}", "{quantity: 3, currency: EUR}")
         .replace("{quantity: 11}", "{quantity: 11, currency: EUR}")
@@ -141,6 +141,7 @@ fn warm_up(walk: &mut Walk) {
     walk.cpu_seconds = 0.0;
 }
 
+#[expect(clippy::print_stderr, reason = "the figure is for who runs the tests")]
 #[test]
 fn a_new_plugin_changes_a_decision_by_the_how_to_alone_in_a_minute_of_machine_time() {
     let text = std::fs::read_to_string(repository().join("docs/how-to/write-a-plugin.md")).unwrap();
@@ -153,10 +154,8 @@ fn a_new_plugin_changes_a_decision_by_the_how_to_alone_in_a_minute_of_machine_ti
     // 1. Make it
     let commands = with_versions(&walk.next("sh"), "portcullis plugin new ");
     let printed = walk.run(&parent, &commands);
-    assert!(
-        printed.ends_with(walk.next("text").lines().last().unwrap())
-            || printed.contains("2 passed, 0 failed")
-    );
+    let shown = walk.next("text");
+    assert!(printed.contains(shown.lines().last().unwrap()), "{printed}");
 
     // 2. Change its rule
     let rule = walk.next("rust");
