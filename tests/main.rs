@@ -38,6 +38,7 @@ mod disk_full;
 mod fixtures;
 mod harness;
 mod hostile;
+mod how_to;
 mod import {
     mod bulk;
     pub(crate) mod fixture;
@@ -52,6 +53,7 @@ mod plugins {
     mod life;
     mod oblige;
     pub(crate) mod placed;
+    mod replay;
     mod walk;
 }
 mod readme;

@@ -9,7 +9,7 @@ use portcullis_tests::{Server, repository};
 use serde_json::{Value, json};
 
 /// The fenced blocks of a Markdown text: language and content.
-fn blocks(text: &str) -> Vec<(String, String)> {
+pub(crate) fn blocks(text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut open: Option<(String, String)> = None;
     for line in text.lines() {
@@ -41,7 +41,7 @@ fn addressed(command: &str, server: &Server) -> String {
     text
 }
 
-fn replace_address(line: &str, base: &str) -> String {
+pub(crate) fn replace_address(line: &str, base: &str) -> String {
     let Some(start) = line.find("http://") else { return line.to_owned() };
     let rest = &line[start + "http://".len()..];
     let end = rest.find(|letter: char| "/'\" ".contains(letter)).unwrap_or(rest.len());

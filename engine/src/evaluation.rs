@@ -38,6 +38,7 @@ mod reported;
 pub use explain::{Explanation, PolicyText};
 pub(crate) use inspection::Gathered;
 pub use inspection::{HOST, Inspection, Noticed, PluginCall, Risk};
+pub(crate) use lookup::PackLookup;
 pub use reported::Reported;
 
 /// Who asks, and how: what all items of a request share.

@@ -1,8 +1,9 @@
 //! Masks and signatures by plugins that run, and their calls made again.
 
 use std::path::Path;
+use std::time::Duration;
 
-use portcullis_tests::{Cli, Server, repository};
+use portcullis_tests::{Cli, Server, eventually, repository};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -25,8 +26,8 @@ impl std::ops::Deref for Guests {
 
 const KEYS: &str = "[keys.partner]\nalgorithm = \"ed25519\"\n[keys.other]\nalgorithm = \"ed25519\"\n";
 /// Time enough on a machine that is kept busy.
-const MASK: &str = "[plugins.mask-badly]\nrecord = true\nbudget = { deadline_milliseconds = 5000 }\n";
-const SIGN: &str = "[plugins.sign-plainly]\ncapabilities = [\"clock\", \"crypto\"]\nkeys = [\"partner\"]\nrecord = true\n\
+const MASK: &str = "[plugins.mask-badly]\ncapabilities = [\"log\", \"lookup\"]\nrecord = true\nbudget = { deadline_milliseconds = 5000 }\n";
+const SIGN: &str = "[plugins.sign-plainly]\ncapabilities = [\"clock\", \"crypto\", \"lookup\"]\nkeys = [\"partner\"]\nrecord = true\n\
     budget = { deadline_milliseconds = 5000 }\n";
 
 fn with(names: &[&str], sections: &str) -> Guests {
@@ -38,7 +39,14 @@ fn with(names: &[&str], sections: &str) -> Guests {
         "{KEYS}[plugins]\nfolder = {:?}\nallow_unsigned = true\n{sections}",
         plugins.path().display().to_string()
     );
-    Guests { server: Server::builder().pack(pack()).config(&config).start(), _plugins: plugins }
+    Guests {
+        server: Server::builder().pack(pack().entities(&entities())).config(&config).start(),
+        _plugins: plugins,
+    }
+}
+
+fn entities() -> Value {
+    json!([{"uid": {"type": "user", "id": "alice"}, "attrs": {"department": "sales"}, "parents": []}])
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -100,7 +108,8 @@ fn a_plugin_that_does_not_do_it_gives_no_document() {
 
 #[test]
 fn a_plugin_that_only_watches_masks_nothing() {
-    let server = with(&["mask-badly"], "[plugins.mask-badly]\nmode = \"shadow\"\n");
+    let server =
+        with(&["mask-badly"], "[plugins.mask-badly]\nwithhold = [\"log\", \"lookup\"]\nmode = \"shadow\"\n");
     let document = json!({"email": "ann@example.org"});
     let refused = mask(&server, &decide(&server, "list"), &document, 503);
     assert_eq!(refused["code"], json!("no_mask_plugin"));
@@ -163,6 +172,33 @@ fn calls_that_were_kept_come_out_the_same() {
         let refused = replay(&server, &[id]).expect_status(1);
         assert!(refused.stderr.contains(why), "{}", refused.stderr);
     }
+}
+
+#[test]
+fn entities_of_the_decisions_pack_are_looked_up_by_whom_it_is_granted() {
+    let server = with(&["mask-badly", "sign-plainly"], &format!("{MASK}{SIGN}"));
+    let document = json!({"do": "look-up", "secret": 1});
+    let masked = mask(&server, &decide(&server, "read"), &document, 200);
+    assert_eq!(masked["document"]["secret"], json!("sales"));
+    let signed = sign(&server, &decide(&server, "send"), "look-up", 200);
+    assert_eq!(signed["headers"], json!([{"name": "x-department", "value": "sales"}]));
+    let all = replay(&server, &["--all", "--json"]).expect_status(0);
+    assert_eq!(all.stdout.matches("\"same\"").count(), 2, "{}", all.output());
+    let withheld = MASK.replace("capabilities = [\"log\", \"lookup\"]", "withhold = [\"log\", \"lookup\"]");
+    let server = with(&["mask-badly"], &withheld);
+    let refused = mask(&server, &decide(&server, "read"), &document, 503);
+    assert_eq!(refused["code"], json!("mask_failed"));
+}
+
+#[test]
+fn a_panic_that_is_to_be_reported_says_why_in_the_servers_log() {
+    let server = with(&["mask-badly"], MASK);
+    let _ = mask(&server, &decide(&server, "list"), &json!({"do": "panic"}), 503);
+    let said = eventually(Duration::from_secs(10), || {
+        let text = server.stderr();
+        (text.contains("portcullis::plugin::log") && text.contains("it wants to")).then_some(())
+    });
+    assert!(said.is_some(), "{}", server.stderr());
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crate::plugin::input::{Observation, Observed};
 use crate::plugin::output::{Finding, Location};
 use crate::plugin::sealed::{KeptCall, KeptCalls};
 use crate::plugin::set::Installed;
-use crate::plugin::{Capability, FailureKind, FailurePolicy, Hook, Input, Mode, Output, Surroundings};
+use crate::plugin::{FailureKind, FailurePolicy, Hook, Input, Mode, Output, Surroundings};
 use crate::policy::Pack;
 use crate::question::Party;
 use crate::validate::Checked;
@@ -256,12 +256,8 @@ impl<'a> Inspecting<'a> {
     fn surroundings(&self, installed: &Installed, record: bool) -> Option<Surroundings> {
         // Two plugins must not be able to foresee each other's randomness.
         let seed = *blake3::keyed_hash(&self.seed?, installed.name().as_bytes()).as_bytes();
-        let looks_up = installed.plugin().grant().may(Capability::Lookup).is_ok();
-        let lookup = looks_up.then(|| {
-            let (snapshot, pack) = (Arc::clone(self.walk.snapshot), Arc::clone(self.pack));
-            let tenant = Arc::clone(&self.tenant);
-            Arc::new(PackLookup { snapshot, pack, tenant, now: self.walk.now }) as _
-        });
+        let Walk { snapshot, now, .. } = *self.walk;
+        let lookup = PackLookup { snapshot, pack: self.pack, tenant: &self.tenant, now }.of(installed);
         Some(Surroundings { now: self.walk.now, seed, tenant: Arc::clone(&self.tenant), lookup, record })
     }
 

@@ -5,19 +5,40 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::clock::Timestamp;
+use crate::plugin::Capability;
+use crate::plugin::set::Installed;
 use crate::plugin::surroundings::{Lookup, Refusal};
 use crate::policy::{Pack, Snapshot};
 
 /// The entities of one tenant, pack and moment.
 #[derive(Debug)]
-pub(super) struct PackLookup {
-    pub(super) snapshot: Arc<Snapshot>,
-    pub(super) pack: Arc<Pack>,
-    pub(super) tenant: Arc<str>,
-    pub(super) now: Timestamp,
+pub(crate) struct PackLookup<'a> {
+    pub(crate) snapshot: &'a Arc<Snapshot>,
+    pub(crate) pack: &'a Arc<Pack>,
+    pub(crate) tenant: &'a Arc<str>,
+    pub(crate) now: Timestamp,
 }
 
-impl Lookup for PackLookup {
+/// The same for a call that may look up, for as long as it takes.
+#[derive(Debug)]
+struct Owned {
+    snapshot: Arc<Snapshot>,
+    pack: Arc<Pack>,
+    tenant: Arc<str>,
+    now: Timestamp,
+}
+
+impl PackLookup<'_> {
+    /// What this plugin is given; none without the capability.
+    pub(crate) fn of(&self, installed: &Installed) -> Option<Arc<dyn Lookup>> {
+        installed.plugin().grant().may(Capability::Lookup).ok()?;
+        let &Self { snapshot, pack, tenant, now } = self;
+        let (snapshot, pack, tenant) = (Arc::clone(snapshot), Arc::clone(pack), Arc::clone(tenant));
+        Some(Arc::new(Owned { snapshot, pack, tenant, now }))
+    }
+}
+
+impl Lookup for Owned {
     fn attributes(&self, type_name: &str, id: &str) -> Result<Value, Refusal> {
         let uid = self.pack.uid(type_name, id).ok_or(Refusal::Invalid)?;
         let facts = self.pack.facts(&self.snapshot.data, &self.tenant, self.now);

@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::audit::RecordId;
 use crate::caller::Caller;
 use crate::clock::Timestamp;
-use crate::evaluation::Circumstances;
+use crate::evaluation::{Circumstances, PackLookup};
 use crate::plugin::hook::Mode;
 use crate::plugin::sealed::{KeptCall, KeptCalls};
 use crate::plugin::set::Installed;
@@ -26,7 +26,7 @@ use crate::record::Record;
 /// One carrying out on its way.
 pub(super) struct Calls<'a> {
     app: &'a App,
-    snapshot: &'a Snapshot,
+    snapshot: &'a Arc<Snapshot>,
     by: &'a Circumstances<'a>,
     hook: Hook,
     decision_id: &'a str,
@@ -66,7 +66,7 @@ struct Made {
 impl<'a> Calls<'a> {
     pub(super) fn begin(
         app: &'a App,
-        snapshot: &'a Snapshot,
+        snapshot: &'a Arc<Snapshot>,
         by: &'a Circumstances<'a>,
         (hook, decision_id): (Hook, &'a str),
     ) -> Self {
@@ -98,7 +98,7 @@ impl<'a> Calls<'a> {
             match installed.mode(&self.caller().tenant, &decided.route) {
                 Mode::Enforce => enforced.push(Arc::clone(installed)),
                 Mode::Shadow => {
-                    let surroundings = self.surroundings(false)?;
+                    let surroundings = self.surroundings(decided, installed, false)?;
                     let (installed, id) = (Arc::clone(installed), decided.id.clone());
                     self.app.shadow.offer(installed, surroundings, input.clone(), id);
                 }
@@ -112,8 +112,13 @@ impl<'a> Calls<'a> {
     ///
     /// # Errors
     /// When it fails, or there is no randomness.
-    pub(super) async fn call(&mut self, installed: &Installed, input: &Input) -> Result<Output, ObligeError> {
-        let surroundings = self.surroundings(installed.records())?;
+    pub(super) async fn call(
+        &mut self,
+        decided: &Decided,
+        installed: &Installed,
+        input: &Input,
+    ) -> Result<Output, ObligeError> {
+        let surroundings = self.surroundings(decided, installed, installed.records())?;
         let called = installed.call(&surroundings, input).await;
         let failure = called.output.as_ref().err();
         self.told.plugins.push(Made {
@@ -130,11 +135,18 @@ impl<'a> Calls<'a> {
         called.output.map_err(|_| ObligeError::Failed(self.hook))
     }
 
-    fn surroundings(&self, record: bool) -> Result<Surroundings, ObligeError> {
+    fn surroundings(
+        &self,
+        decided: &Decided,
+        installed: &Installed,
+        record: bool,
+    ) -> Result<Surroundings, ObligeError> {
         let mut seed = [0; 32];
         self.app.rng.fill(&mut seed).map_err(|_| ObligeError::Unavailable)?;
-        let tenant = self.caller().tenant.as_str().into();
-        Ok(Surroundings { now: self.time, seed, tenant, lookup: None, record })
+        let (now, tenant) = (self.time, Arc::from(self.caller().tenant.as_str()));
+        let entities = PackLookup { snapshot: self.snapshot, pack: &decided.pack, tenant: &tenant, now };
+        let lookup = entities.of(installed);
+        Ok(Surroundings { now, seed, tenant, lookup, record })
     }
 
     fn caller(&self) -> &Caller {

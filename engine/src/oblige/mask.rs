@@ -45,7 +45,7 @@ pub async fn mask(
 }
 
 async fn carry_out(calls: &mut Calls<'_>, decided: &Decided, text: &str) -> Result<Masked, ObligeError> {
-    calls.told().pack = Some(decided.pack.clone());
+    calls.told().pack = Some(decided.pack.name().to_owned());
     let value: Value =
         serde_json::from_str(text).map_err(|error| ObligeError::Document(error.to_string()))?;
     let document = Document::read(text).ok_or_else(|| ObligeError::Document("it is too deep".into()))?;
@@ -58,7 +58,7 @@ async fn carry_out(calls: &mut Calls<'_>, decided: &Decided, text: &str) -> Resu
     }
     let mut edits = Edits::default();
     for installed in &enforced {
-        let Output::Mask { edits: wanted } = calls.call(installed, &input).await? else {
+        let Output::Mask { edits: wanted } = calls.call(decided, installed, &input).await? else {
             return Err(ObligeError::Failed(Hook::Mask));
         };
         edits = edits.and(Edits::of(wanted)?)?;

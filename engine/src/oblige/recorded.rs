@@ -4,6 +4,7 @@
 //! neither locked nor disabled since. Another caller's decision is as one that does not exist.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -16,7 +17,7 @@ use crate::clock::Timestamp;
 use crate::decision::obligation::{Duty, Obligation};
 use crate::entity::Status;
 use crate::plugin::input::MaskObligation;
-use crate::policy::Snapshot;
+use crate::policy::{Pack, Snapshot};
 
 /// A decision that can be acted on.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub(super) struct Decided {
     /// `dec_…`.
     pub(super) id: String,
     /// The pack that judged.
-    pub(super) pack: String,
+    pub(super) pack: Arc<Pack>,
     /// The application's own request, as `METHOD /path`; empty when it did not say.
     pub(super) route: String,
     obligations: Vec<Obligation>,
@@ -175,6 +176,11 @@ impl Stored<'_> {
             Route { method: Some(method), path: Some(path) } => format!("{method} {path}"),
             _ => String::new(),
         };
-        Ok(Decided { id: id.to_owned(), pack: name, route, obligations: self.unmapped.obligations })
+        Ok(Decided {
+            id: id.to_owned(),
+            pack: Arc::clone(pack),
+            route,
+            obligations: self.unmapped.obligations,
+        })
     }
 }

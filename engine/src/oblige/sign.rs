@@ -48,7 +48,7 @@ async fn carry_out(
     message: Message,
     key: Option<&str>,
 ) -> Result<Signed, ObligeError> {
-    calls.told().pack = Some(decided.pack.clone());
+    calls.told().pack = Some(decided.pack.name().to_owned());
     let key = choose(decided.keys(), key)?;
     calls.told().key = Some(key.clone());
     let input = Input::Sign { message, key: key.clone() };
@@ -59,7 +59,7 @@ async fn carry_out(
         [only] => Arc::clone(only),
         _ => return Err(ObligeError::Ambiguous(key)),
     };
-    let Output::Sign { headers } = calls.call(&installed, &input).await? else {
+    let Output::Sign { headers } = calls.call(decided, &installed, &input).await? else {
         return Err(ObligeError::Failed(Hook::Sign));
     };
     // A message without a signature must not look like one with it.

@@ -77,7 +77,7 @@ fn guest(name: &str) -> Vec<u8> {
 /// The place of an answer without findings.
 pub(crate) const NOTHING: &str = "(i32.const 64)";
 
-pub(super) fn manifest(capabilities: &[Capability]) -> Manifest {
+pub(crate) fn manifest(capabilities: &[Capability]) -> Manifest {
     Manifest {
         name: "guest".into(),
         version: "1.0.0".into(),

@@ -18,6 +18,7 @@ pub(super) const NOT_AGAIN: &[&str] = &[
     "harness::",
     "tidy::",
     "readme::",
+    "how_to::",
     "tls::",
     "cli::decide::",
     "cli::policy::",

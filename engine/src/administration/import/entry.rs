@@ -5,8 +5,9 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
+
+use crate::object::Unambiguous;
 
 /// What was written.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,7 +48,7 @@ impl EntryError {
 pub fn parse(json: &[u8]) -> Result<Entry, EntryError> {
     let malformed = |error: &dyn fmt::Display| EntryError { field: None, message: error.to_string() };
     let text = std::str::from_utf8(json).map_err(|_| malformed(&"the text is not UTF-8"))?;
-    let Strict(value) = serde_json::from_str(text).map_err(|error| malformed(&within_line(&error)))?;
+    let Unambiguous(value) = serde_json::from_str(text).map_err(|error| malformed(&within_line(&error)))?;
     let Value::Object(mut members) = value else {
         return Err(malformed(&"an entity is a JSON object"));
     };
@@ -121,73 +122,6 @@ fn parents_of(value: Option<Value>) -> Result<Vec<(String, String)>, EntryError>
             parents.map(|(place, parent)| name_of(parent, &format!("parents[{place}]"))).collect()
         }
         Some(_) => Err(EntryError::of("parents", "must be a list")),
-    }
-}
-
-/// JSON in which no object has a key twice.
-struct Strict(Value);
-
-impl<'de> Deserialize<'de> for Strict {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StrictVisitor).map(Self)
-    }
-}
-
-struct StrictVisitor;
-
-impl<'de> Visitor<'de> for StrictVisitor {
-    type Value = Value;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("JSON")
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Value, M::Error> {
-        let mut members = Map::new();
-        while let Some(key) = map.next_key::<String>()? {
-            if members.contains_key(&key) {
-                return Err(M::Error::custom(format_args!("the key `{key}` stands twice in an object")));
-            }
-            let Strict(value) = map.next_value()?;
-            members.insert(key, value);
-        }
-        Ok(Value::Object(members))
-    }
-
-    fn visit_seq<S: SeqAccess<'de>>(self, mut sequence: S) -> Result<Value, S::Error> {
-        let mut elements = Vec::new();
-        while let Some(Strict(value)) = sequence.next_element()? {
-            elements.push(value);
-        }
-        Ok(Value::Array(elements))
-    }
-
-    fn visit_string<E>(self, text: String) -> Result<Value, E> {
-        Ok(Value::String(text))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::String(text.to_owned()))
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
     }
 }
 

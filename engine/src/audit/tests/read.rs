@@ -143,22 +143,32 @@ async fn beside_a_running_server_the_files_alone_give_the_newest_and_any_by_its_
     append(&log, 1..201).await;
     assert!(place.segments().len() > 5);
     let folder = place.folder.path();
-    let newest = |limit| offline::newest(folder, limit, |record| record.seq > 0).unwrap();
+    let newest = |limit| {
+        let mut found = Vec::new();
+        let visit = |record| {
+            found.push(record);
+            Ok::<_, AuditError>(())
+        };
+        offline::each_newest(folder, limit, |record| record.seq > 0, visit).unwrap();
+        found
+    };
     let expected: Vec<u64> = (1..201).rev().collect();
     for limit in [1, 7, 60, 200, 1_000] {
         let found: Vec<u64> = newest(limit).iter().map(number).collect();
         assert_eq!(found, expected.iter().copied().take(limit).collect::<Vec<_>>());
     }
     assert!(newest(0).is_empty());
-    for wanted in [1, 100, 200] {
-        let found = offline::find(folder, RecordId::parse(&id(wanted)).unwrap()).unwrap().unwrap();
-        assert_eq!(number(&found), wanted);
-    }
-    assert_eq!(offline::find(folder, RecordId::parse(&id(201)).unwrap()).unwrap(), None);
+    let find = |numbers: &[u64]| {
+        let ids: Vec<_> = numbers.iter().map(|wanted| RecordId::parse(&id(*wanted)).unwrap()).collect();
+        offline::find(folder, &ids).unwrap().map(|found| found.iter().map(number).collect::<Vec<_>>())
+    };
+    assert_eq!(find(&[100, 200, 1, 100]), Ok(vec![100, 200, 1, 100]));
+    assert_eq!(find(&[1, 201]), Err(RecordId::parse(&id(201)).unwrap()));
     // An end that is just being written is passed over.
     let last = place.last_segment();
     let whole = std::fs::read(&last).unwrap();
     std::fs::write(&last, &whole[..whole.len() - 10]).unwrap();
     assert_eq!(number(&newest(1)[0]), 199);
-    assert!(matches!(offline::newest(&folder.join("none"), 1, |_| true), Err(AuditError::NoLog(_))));
+    let none = offline::find(&folder.join("none"), &[]);
+    assert!(matches!(none, Err(AuditError::NoLog(_))));
 }

@@ -8,6 +8,7 @@ impl Mask for MaskBadly {
     type Config = ();
 
     fn new((): ()) -> Result<Self, Failure> {
+        host::log::report_panics();
         Ok(Self)
     }
 
@@ -18,12 +19,19 @@ impl Mask for MaskBadly {
             "same" => vec![edit("/secret"), edit("/secret")],
             "within" => vec![edit("/inner"), edit("/inner/secret")],
             "nothing" => Vec::new(),
+            "look-up" => vec![Edit::text("/secret", department()?)],
             "fail" => return Err(Failure::Unavailable),
             "panic" => panic!("it wants to"),
             "long" => vec![Edit::text("/secret", "x".repeat(5_000_000))],
             _ => obligations.iter().map(|obligation| edit(&obligation.pointer)).collect(),
         })
     }
+}
+
+/// What the host knows of alice.
+fn department() -> Result<String, Failure> {
+    let attributes = host::lookup::attributes("user", "alice")?;
+    Ok(attributes.text("/department").unwrap_or_default())
 }
 
 portcullis_sdk::export_mask!(MaskBadly);

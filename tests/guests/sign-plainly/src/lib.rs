@@ -28,6 +28,10 @@ impl Sign for SignPlainly {
         let signature: String = signature.iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(match wish {
             Some("nothing") => Vec::new(),
+            Some("look-up") => {
+                let attributes = host::lookup::attributes("user", "alice")?;
+                vec![Header::new("x-department", attributes.text("/department").unwrap_or_default())]
+            }
             Some("smuggle") => vec![Header::new("x-signature", "a\r\nx-admin: true")],
             _ => vec![Header::new("x-sent-at", sent_at), Header::new("x-signature", signature)],
         })
