@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, reason = "it prints its figures")]
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +14,10 @@ use portcullis::clock::{SystemClock, Timestamp};
 use portcullis::plugin::input::Body;
 use portcullis::plugin::surroundings::NoKeys;
 use portcullis::plugin::{
-    Grant, Input, Manifest, Plugin, Request, Runtime, RuntimeSettings, Services, Source, Surroundings,
+    Cache, Grant, Input, Manifest, Plugin, Request, Runtime, RuntimeSettings, Services, Source, Surroundings,
 };
+use portcullis::protect::{Purpose, RootKey};
+use portcullis::random::SystemRng;
 
 const CALLS: usize = 20_000;
 const WARM_UP: usize = 2_000;
@@ -33,8 +36,11 @@ fn main() -> Result<(), Failure> {
     let manifest: Manifest = toml::from_str(&std::fs::read_to_string(manifest)?)?;
     let services = Services { clock: Arc::new(SystemClock::new()), state: None, keys: Arc::new(NoKeys) };
     let runtime = Runtime::new(RuntimeSettings::default(), services)?;
-    let plugins: Vec<Plugin> =
-        (0..MANY).map(|_| compile(&runtime, &component, &manifest)).collect::<Result<_, _>>()?;
+    let folder = std::env::temp_dir().join(format!("portcullis-plugins-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let plugins = compile(&runtime, &component, &manifest, &folder);
+    std::fs::remove_dir_all(&folder)?;
+    let plugins = plugins?;
     let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     executor.block_on(async {
         let one = plugins.get(..1).unwrap_or_default();
@@ -51,11 +57,23 @@ fn main() -> Result<(), Failure> {
     })
 }
 
-fn compile(runtime: &Arc<Runtime>, component: &[u8], manifest: &Manifest) -> Result<Plugin, Failure> {
-    let capabilities = manifest.capabilities.clone();
-    let grant = Grant::new(capabilities.clone(), capabilities, []);
-    let source = Source { component, manifest, grant, budget: manifest.budget, config: "{}", cache: None };
-    Ok(runtime.compile(&source)?)
+/// Many of one: compiled once, and each loaded as a plugin of its own.
+fn compile(
+    runtime: &Arc<Runtime>,
+    component: &[u8],
+    manifest: &Manifest,
+    folder: &Path,
+) -> Result<Vec<Plugin>, Failure> {
+    let root = RootKey::create(&folder.join("root.key"), &SystemRng::new())?;
+    let cache = Cache::new(folder.join("compiled"), root.derive(Purpose::PluginCache));
+    let one = || {
+        let capabilities = manifest.capabilities.clone();
+        let grant = Grant::new(capabilities.clone(), capabilities, []);
+        let source =
+            Source { component, manifest, grant, budget: manifest.budget, config: "{}", cache: Some(&cache) };
+        runtime.compile(&source)
+    };
+    Ok((0..MANY).map(|_| one()).collect::<Result<_, _>>()?)
 }
 
 fn request() -> Input {
