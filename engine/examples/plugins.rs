@@ -1,8 +1,8 @@
 //! What a call of a plugin costs, in this process: the part of `cargo xtask bench plugin` that needs no server.
 //!
-//! `plugins COMPONENT MANIFEST [ROUNDS]`: calls a validator with 8 headers and a body of 4 KB, each time in a fresh
-//! instance, and prints the percentiles of a call, from making the instance to unmaking it: of one plugin, and of 64 in
-//! turns. Each round prints them again.
+//! `plugins COMPONENT MANIFEST NAME [ROUNDS]`: calls a validator with 8 headers and a body of 4 KB, each time in a fresh
+//! instance, and prints the percentiles of a call, from making the instance to unmaking it: of one plugin alone, of one with
+//! 64 loaded, and of 64 in turns. Each round prints them again.
 
 #![expect(clippy::print_stdout, reason = "it prints its figures")]
 
@@ -27,34 +27,31 @@ type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (component, manifest, rounds) = match arguments.as_slice() {
-        [component, manifest] => (component, manifest, 1),
-        [component, manifest, rounds] => (component, manifest, rounds.parse::<u32>()?),
-        _ => return Err("usage: plugins COMPONENT MANIFEST [ROUNDS]".into()),
+    let (component, manifest, name, rounds) = match arguments.as_slice() {
+        [component, manifest, name] => (component, manifest, name, 1),
+        [component, manifest, name, rounds] => (component, manifest, name, rounds.parse::<u32>()?),
+        _ => return Err("usage: plugins COMPONENT MANIFEST NAME [ROUNDS]".into()),
     };
     let component = std::fs::read(component)?;
     let manifest: Manifest = toml::from_str(&std::fs::read_to_string(manifest)?)?;
     let services = Services { clock: Arc::new(SystemClock::new()), state: None, keys: Arc::new(NoKeys) };
     let runtime = Runtime::new(RuntimeSettings::default(), services)?;
     let folder = std::env::temp_dir().join(format!("portcullis-plugins-{}", std::process::id()));
-    std::fs::create_dir_all(&folder)?;
-    let plugins = compile(&runtime, &component, &manifest, &folder);
-    std::fs::remove_dir_all(&folder)?;
-    let plugins = plugins?;
     let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    executor.block_on(async {
-        let one = plugins.get(..1).unwrap_or_default();
+    for (what, loaded, called) in [("", 1, 1), ("_64", MANY, 1), ("_64_in_turns", MANY, MANY)] {
+        std::fs::create_dir_all(&folder)?;
+        let plugins = compile(&runtime, &component, &manifest, (&folder, loaded));
+        std::fs::remove_dir_all(&folder)?;
+        let plugins = plugins?;
         for _ in 0..rounds {
-            for (name, plugins) in [("fresh_call", one), ("fresh_call_64", &plugins)] {
-                let took = measure(plugins).await?;
-                for (percentile, place) in [("p50", CALLS / 2), ("p99", CALLS * 99 / 100)] {
-                    let took = took.get(place).copied().unwrap_or_default();
-                    println!("plugin.{name}_{percentile}_us = {:.2} us", took.as_secs_f64() * 1e6);
-                }
+            let took = executor.block_on(measure(plugins.get(..called).unwrap_or_default()))?;
+            for (percentile, place) in [("p50", CALLS / 2), ("p99", CALLS * 99 / 100)] {
+                let took = took.get(place).copied().unwrap_or_default();
+                println!("plugin.{name}{what}_{percentile}_us = {:.2} us", took.as_secs_f64() * 1e6);
             }
         }
-        Ok(())
-    })
+    }
+    Ok(())
 }
 
 /// Many of one: compiled once, and each loaded as a plugin of its own.
@@ -62,7 +59,7 @@ fn compile(
     runtime: &Arc<Runtime>,
     component: &[u8],
     manifest: &Manifest,
-    folder: &Path,
+    (folder, many): (&Path, usize),
 ) -> Result<Vec<Plugin>, Failure> {
     let root = RootKey::create(&folder.join("root.key"), &SystemRng::new())?;
     let cache = Cache::new(folder.join("compiled"), root.derive(Purpose::PluginCache));
@@ -73,7 +70,7 @@ fn compile(
             Source { component, manifest, grant, budget: manifest.budget, config: "{}", cache: Some(&cache) };
         runtime.compile(&source)
     };
-    Ok((0..MANY).map(|_| one()).collect::<Result<_, _>>()?)
+    Ok((0..many).map(|_| one()).collect::<Result<_, _>>()?)
 }
 
 fn request() -> Input {

@@ -1,7 +1,7 @@
 //! The bench `plugin`: what a call costs of a plugin that reads all of a request, in a fresh instance each time; and what a
 //! plugin in the path adds to a decision.
 //!
-//! The guest `echo` reads 8 headers, a body of 4 KB and its leaves. The median over the rounds is the figure; the program
+//! The guest `strings` takes 8 headers and a body of 4 KB; `echo` takes its leaves besides, and hashes all. The median over the rounds is the figure; the program
 //! that calls is pinned to a core.
 
 mod added;
@@ -20,11 +20,14 @@ pub(super) fn run(settings: &Settings) -> Outcome {
     plugins::build()?;
     let mut build = process::cargo(&["build", "--release", "--workspace"]);
     process::announce_and_run(build.args(["--bin", "portcullis", "--example", "plugins"]))?;
-    let guest = surroundings::root().join("tests/guests/echo");
-    let mut calls = child::pinned(&surroundings::build_folder(true)?.join("examples/plugins"));
-    calls.arg(guest.join("plugin.wasm")).arg(guest.join("plugin.toml")).arg(settings.rounds.to_string());
-    for (name, values) in measured(&mut calls)? {
-        figure(&name, median(values), "us");
+    let program = surroundings::build_folder(true)?.join("examples/plugins");
+    for (guest, name) in [("strings", "fresh_call"), ("echo", "fresh_call_with_leaves")] {
+        let guest = surroundings::root().join("tests/guests").join(guest);
+        let mut calls = child::pinned(&program);
+        calls.arg(guest.join("plugin.wasm")).arg(guest.join("plugin.toml"));
+        for (figure_name, values) in measured(calls.arg(name).arg(settings.rounds.to_string()))? {
+            figure(&figure_name, median(values), "us");
+        }
     }
     added::run(settings, &surroundings::build_folder(true)?.join("portcullis"))
 }

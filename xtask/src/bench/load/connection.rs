@@ -184,9 +184,12 @@ fn content_length(head: &[u8]) -> Option<usize> {
 }
 
 fn check(body: &[u8], question: &Question) -> Result<(), Failure> {
-    let decision = match body {
-        br#"{"decision":true}"# => true,
-        br#"{"decision":false}"# => false,
+    // An answer of AuthZEN is the decision alone; one of `/v1/decide` says more behind it.
+    let decision = match (body.strip_prefix(br#"{"decision":"#.as_slice()), body) {
+        (_, br#"{"decision":true}"#) => true,
+        (_, br#"{"decision":false}"#) => false,
+        (Some([b't', b'r', b'u', b'e', b',', .., b'}']), _) => true,
+        (Some([b'f', b'a', b'l', b's', b'e', b',', .., b'}']), _) => false,
         _ => return Err(Failure::Failed(format!("not a decision: `{}`", String::from_utf8_lossy(body)))),
     };
     if question.expected.is_some_and(|expected| expected != decision) {
@@ -213,8 +216,10 @@ mod tests {
     #[test]
     fn what_is_not_exactly_a_decision_is_refused() {
         let question = Question { bytes: Vec::new(), expected: None };
-        assert!(check(br#"{"decision":false}"#, &question).is_ok());
-        for body in [&b"{}"[..], br#"{"decision": true}"#, br#"{"decision":true,"context":{}}"#] {
+        for body in [&br#"{"decision":false}"#[..], br#"{"decision":true,"outcome":"allow"}"#] {
+            assert!(check(body, &question).is_ok());
+        }
+        for body in [&b"{}"[..], br#"{"decision": true}"#, br#"{"decision":truely}"#, br#"{"decision":true,"#] {
             assert!(check(body, &question).is_err());
         }
     }
