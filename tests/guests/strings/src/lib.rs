@@ -12,11 +12,11 @@ impl Validate for Strings {
     }
 
     fn validate(&self, request: &Request) -> Result<Vec<Finding>, Rejection> {
-        let body = String::from_utf8_lossy(request.raw_body());
+        let body = std::str::from_utf8(request.raw_body()).unwrap_or_default();
         let headers =
             request.headers().iter().flat_map(|header| [header.name.as_str(), header.value.as_str()]);
         let texts =
-            headers.chain([request.method(), request.path(), request.query().unwrap_or_default(), &body]);
+            headers.chain([request.method(), request.path(), request.query().unwrap_or_default(), body]);
         let (bytes, ascii) =
             texts.fold((0, true), |(bytes, ascii), text| (bytes + text.len(), ascii && text.is_ascii()));
         let detail = format!("{bytes} bytes, {}", if ascii { "all ASCII" } else { "not all ASCII" });
