@@ -65,6 +65,13 @@ pub(crate) fn build() -> Result<bool, Failure> {
 }
 
 /// Where plugins are built: one folder for all, so that the standard library is compiled once.
+/// The bundled plugins' own tests, which need no sandbox.
+pub(crate) fn tests() -> Result<Command, Failure> {
+    let mut tests = process::cargo(&["test", "--workspace", "--manifest-path"]);
+    tests.arg(surroundings::root().join("plugins/Cargo.toml")).arg("--target-dir").arg(guests_folder()?);
+    Ok(tests)
+}
+
 fn guests_folder() -> Result<PathBuf, Failure> {
     let debug = surroundings::build_folder(false)?;
     let target =

@@ -2,7 +2,7 @@
 //!
 //! First everything: the test servers on SQLite with their state in the process, and the engine's own tests of each
 //! database. Then the tests of the running server again, on PostgreSQL and Redis, from the same build. Leaves the
-//! output of `cargo test` as it is; after it stand the four counts.
+//! output of `cargo test` as it is; after it stand the four counts. The bundled plugins' own tests run between them.
 
 mod homes;
 mod tally;
@@ -37,6 +37,11 @@ pub(crate) fn run_with(arguments: &[String], environment: &[(&str, &str)]) -> Ou
     };
     let first = command(&[], databases.skipped());
     let mut outcome = relay(first, std::io::stdout(), |line| tally.line(line, homes::of_first_run));
+    if arguments.is_empty() {
+        let mut own = plugins::tests()?;
+        own.envs(environment.iter().copied());
+        outcome = outcome.and(relay(own, std::io::stdout(), |_| ()));
+    }
     // Also when the first run failed: it is built, and what fails on one pair of homes says little of the other.
     if databases.are_complete() {
         let mut again = command(&["--test", "portcullis-tests"], homes::NOT_AGAIN);

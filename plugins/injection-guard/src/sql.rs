@@ -217,7 +217,7 @@ fn compares(tokens: &[Token<'_>], quoted: bool) -> bool {
                     value,
                     Token::Word("null" | "true" | "false" | "char" | "chr" | "ascii" | "select")
                 )
-                || (is_word && matches!(value, Token::Word(_)) && first == value)
+                || (matches!(value, Token::Word(_)) && first == value)
         }
         [Token::Operator("=")] => !is_word,
         [Token::Word("like" | "rlike" | "regexp" | "in" | "between"), value, ..] => {

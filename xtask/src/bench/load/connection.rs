@@ -219,7 +219,8 @@ mod tests {
         for body in [&br#"{"decision":false}"#[..], br#"{"decision":true,"outcome":"allow"}"#] {
             assert!(check(body, &question).is_ok());
         }
-        for body in [&b"{}"[..], br#"{"decision": true}"#, br#"{"decision":truely}"#, br#"{"decision":true,"#] {
+        for body in [&b"{}"[..], br#"{"decision": true}"#, br#"{"decision":truely}"#, br#"{"decision":true,"#]
+        {
             assert!(check(body, &question).is_err());
         }
     }
