@@ -14,6 +14,11 @@ fn built(name: &str) -> Vec<u8> {
     std::fs::read(repository().join("tests/guests").join(name).join("plugin.wasm")).unwrap()
 }
 
+/// A plugin of another hook, without imports.
+fn masker() -> Vec<u8> {
+    std::fs::read(repository().join("tests/fixtures/plugins-1.0/mask/plugin.wasm")).unwrap()
+}
+
 /// Components that are no plugin, and what a message says of each.
 fn broken() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let echo = built("echo");
@@ -28,7 +33,7 @@ fn broken() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         named("memory-declared", "memory"),
         ("init-panic", built("init-trap"), "its initialiser failed: trap"),
         ("undeclared", built("undeclared"), "its manifest does not declare the capability `clock`"),
-        ("other-hook", built("mask-badly"), "does not export `portcullis:plugin/validator@1`"),
+        ("other-hook", masker(), "does not export `portcullis:plugin/validator@1`"),
         ("empty", Vec::new(), "no component"),
         ("magic", echo[..8].to_vec(), ""),
         ("half", echo[..echo.len() / 2].to_vec(), "no component"),

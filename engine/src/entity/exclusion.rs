@@ -51,7 +51,8 @@ pub fn new_conflict(
         if found.is_empty() {
             return Ok(None);
         }
-        let known = earlier.conflicts(principal)?;
+        // Who was none of those that count had no conflict, whatever roles it had.
+        let known = if is_holder(before, principal) { earlier.conflicts(principal)? } else { Vec::new() };
         let new = found.into_iter().find(|pair| !known.contains(pair));
         Ok(new.map(|(first, second)| Conflict { principal: principal.clone(), first, second }))
     };

@@ -190,6 +190,21 @@ fn callers_of_the_management_pack_count_though_they_have_no_row() {
 }
 
 #[test]
+fn who_comes_to_count_as_a_holder_comes_to_have_its_conflict() {
+    let doc = named("Doc", "d");
+    let assigned = |id: &str, role: &str| Update::Assignment(assignment(id, doc.clone(), role));
+    let row = Update::Entity(entity(Kind::Entity, "Doc", "d"));
+    let with_row = [excluding("a", "b"), row, assigned("1", "a"), assigned("2", "b")];
+    let before = Data::default().apply(with_row);
+    let after = Data::default().apply([excluding("a", "b"), assigned("1", "a"), assigned("2", "b")]);
+    let (store, kinds) = (EntityStore::default(), kinds());
+    let [before, after] = [&before, &after].map(|data| facts(&store, &kinds, data, 0));
+    let found = new_conflict(before, after, None).unwrap().unwrap();
+    assert_eq!(words(&found), (doc, named("Role", "a"), named("Role", "b")));
+    assert_eq!(new_conflict(after, before, None).unwrap(), None);
+}
+
+#[test]
 fn a_conflict_is_found_among_many_principals_and_groups() {
     let group = |n: usize| named("Group", &format!("g{n}"));
     let groups = (0..1_000).map(|n| {
