@@ -4,7 +4,7 @@
 //! the host would answer.
 //!
 //! ```ignore
-//! let request = Request::builder().method("POST").path("/orders").json(r#"{"currency":"XXX"}"#).build();
+//! let request = Request::builder().method("POST").path("/orders").json(r#"{"currency":"euros"}"#).build();
 //! let rejection = MyRule::new(())?.validate(&request).unwrap_err();
 //!
 //! let lines = Host::new().now_milliseconds(1_700_000_000_000).run(|| my_rule.validate(&request)).1.logged();

@@ -13,7 +13,7 @@ pub(crate) fn of(value: &str) -> String {
     let mut text: String =
         if value.is_ascii() { value.to_owned() } else { value.chars().filter_map(plain).collect() };
     for _ in 0..ROUNDS {
-        if !text.contains(ESCAPES) {
+        if !text.bytes().any(|byte| matches!(byte, b'%' | b'&' | b'\\')) {
             break;
         }
         let decoded = decode(&text);

@@ -103,22 +103,22 @@ pub(crate) fn judge(text: &str, marks: Set, all: &Marks) -> Option<Hit> {
     if marks.has(Mark::Space) {
         plain = plain.replace("${ifs}", " ").replace("$ifs$9", " ").replace("$ifs", " ").into();
     }
-    let quotes = |c: char| matches!(c, '\\' | '\'' | '"' | '^');
-    if plain.contains(quotes) {
-        plain = plain.chars().filter(|c| !quotes(*c)).collect::<String>().into();
+    let is_quote = |byte: u8| matches!(byte, b'\\' | b'\'' | b'"' | b'^');
+    if plain.bytes().any(is_quote) {
+        plain = plain.replace(['\\', '\'', '"', '^'], "").into();
     }
     if marks.has(Mark::Subshell) || matches!(plain, Cow::Owned(_)) {
         found = worse(found, within(&plain));
     }
-    for (at, separator) in plain.char_indices().filter(|(_, c)| matches!(c, ';' | '|' | '&' | '\n')) {
-        let after = plain.get(at + separator.len_utf8()..).unwrap_or_default();
-        found = worse(found, begins(after, separator));
+    let separators = plain.bytes().enumerate().filter(|(_, byte)| matches!(byte, b';' | b'|' | b'&' | b'\n'));
+    for (at, separator) in separators {
+        found = worse(found, begins(plain.get(at + 1..).unwrap_or_default(), separator));
     }
     found
 }
 
 /// Whether a command begins here.
-fn begins(after: &str, separator: char) -> Option<Hit> {
+fn begins(after: &str, separator: u8) -> Option<Hit> {
     let after = after.trim_start_matches(['|', '&', ';', ' ', '\t', '(', '{', '@']);
     let end = after
         .find(|c: char| {
@@ -140,7 +140,7 @@ fn begins(after: &str, separator: char) -> Option<Hit> {
         || next.contains("/")
         || next.starts_with("http");
     // In a query string, `&` begins the next name.
-    let weak = separator == '&' && arguments.starts_with('=');
+    let weak = separator == b'&' && arguments.starts_with('=');
     (is_call && !weak).then_some(CHAIN)
 }
 
@@ -164,7 +164,7 @@ fn within(plain: &str) -> Option<Hit> {
 
 fn by_marks(text: &str, marks: Set, all: &Marks) -> Option<Hit> {
     // Without the spaces; most texts that come here have neither braces nor a dollar sign.
-    if text.contains(['{', '$']) {
+    if text.bytes().any(|byte| matches!(byte, b'{' | b'$')) {
         let squeezed: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         let squeezed_marks = all.of(&squeezed);
         if squeezed_marks.has(Mark::Function) && squeezed.contains(';') {

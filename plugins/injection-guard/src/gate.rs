@@ -300,4 +300,19 @@ mod tests {
             assert!(is_plain(value) || !is_plain_json(json.as_bytes(), || true), "{value}");
         }
     }
+
+    /// All short texts of letters that make words and places, between all signs.
+    #[test]
+    fn no_short_text_is_plainer_within_json_than_alone() {
+        const LETTERS: [char; 10] = ['o', 'r', ' ', '/', '.', '-', ',', ':', 'e', 'W'];
+        for mut number in 0..LETTERS.len().pow(5) {
+            let mut value = String::new();
+            while number > 0 {
+                value.push(LETTERS[number % LETTERS.len()]);
+                number /= LETTERS.len();
+            }
+            let json = format!("{{\"{value}\":\"{value}\"}}");
+            assert!(is_plain(&value) || !is_plain_json(json.as_bytes(), || true), "{value}");
+        }
+    }
 }

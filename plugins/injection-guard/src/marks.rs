@@ -3,7 +3,9 @@
 //! One automaton (Aho and Corasick, 1975) is made when the plugin is initialised, and stands ready in every fresh instance.
 //! Must never: go over a value once for each text.
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError, MatchKind};
+use aho_corasick::automaton::{Automaton, StateID};
+use aho_corasick::dfa::DFA;
+use aho_corasick::{Anchored, BuildError, MatchKind};
 
 /// What a text is a mark of; a bit each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,7 +194,8 @@ const fn bit(mark: Mark) -> u32 {
 /// What finds them.
 #[derive(Debug)]
 pub(crate) struct Marks {
-    automaton: AhoCorasick,
+    automaton: DFA,
+    start: StateID,
     /// What each text is a mark of, by its place among the texts.
     meanings: Vec<u32>,
 }
@@ -201,20 +204,35 @@ impl Marks {
     pub(crate) fn new() -> Result<Self, BuildError> {
         let all = TEXTS.iter().flat_map(|(mark, texts)| texts.iter().map(|text| (*text, bit(*mark))));
         let (texts, meanings): (Vec<&str>, Vec<u32>) = all.unzip();
-        let automaton = AhoCorasick::builder()
-            // One step a byte, whatever the text.
-            .kind(Some(AhoCorasickKind::DFA))
-            .match_kind(MatchKind::Standard)
-            .prefilter(false)
-            .build(texts)?;
-        Ok(Self { automaton, meanings })
+        // One step a byte, whatever the text.
+        let automaton = DFA::builder().match_kind(MatchKind::Standard).prefilter(false).build(texts)?;
+        // It has a start for texts that begin anywhere, since it was built with one.
+        let start = automaton.start_state(Anchored::No).unwrap_or_default();
+        Ok(Self { automaton, start, meanings })
     }
 
     /// The marks that a text has.
     pub(crate) fn of(&self, text: &str) -> Set {
-        let found = self.automaton.find_overlapping_iter(text);
-        Set(found
-            .fold(0, |set, at| set | self.meanings.get(at.pattern().as_usize()).copied().unwrap_or_default()))
+        self.run(text.bytes())
+    }
+
+    /// The marks of a text without its spaces and control characters, which must be ASCII.
+    pub(crate) fn of_squeezed(&self, text: &str) -> Set {
+        self.run(text.bytes().filter(|byte| *byte > b' ' && *byte != 0x7f))
+    }
+
+    fn run(&self, bytes: impl Iterator<Item = u8>) -> Set {
+        let (mut state, mut set) = (self.start, 0);
+        for byte in bytes {
+            state = self.automaton.next_state(Anchored::No, state, byte);
+            if self.automaton.is_match(state) {
+                for at in 0..self.automaton.match_len(state) {
+                    let pattern = self.automaton.match_pattern(state, at).as_usize();
+                    set |= self.meanings.get(pattern).copied().unwrap_or_default();
+                }
+            }
+        }
+        Set(set)
     }
 }
 

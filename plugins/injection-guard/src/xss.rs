@@ -2,8 +2,6 @@
 //!
 //! A value may stand between tags or within an attribute, with or without quotes.
 
-use std::borrow::Cow;
-
 use crate::marks::{Mark, Marks, Set};
 use crate::scan::{Hit, worse};
 
@@ -76,19 +74,37 @@ pub(crate) fn judge(text: &str, marks: Set, all: &Marks) -> Option<Hit> {
             rest = after;
         }
     }
-    let skipped = |c: char| c.is_whitespace() || c.is_control();
-    let (squeezed, squeezed_marks) = if text.contains(skipped) {
-        let squeezed: String = text.chars().filter(|c| !skipped(*c)).collect();
-        let marks = all.of(&squeezed);
-        (Cow::Owned(squeezed), marks)
-    } else {
-        (Cow::Borrowed(text), marks)
-    };
-    found = worse(found, uri(&squeezed, squeezed_marks));
+    let squeezed = Squeezed::of(text, marks, all);
+    found = worse(found, uri(&squeezed));
     if text.contains('=') {
         found = worse(found, attribute(text, marks));
     }
-    worse(found, script(&squeezed, squeezed_marks))
+    worse(found, script(&squeezed))
+}
+
+/// A value without the spaces that browsers skip; made only when its marks ask for it.
+struct Squeezed<'t> {
+    text: &'t str,
+    marks: Set,
+}
+
+impl<'t> Squeezed<'t> {
+    fn of(text: &'t str, marks: Set, all: &Marks) -> Self {
+        let marks = match (text.bytes().any(|byte| byte <= b' ' || byte >= 0x7f), text.is_ascii()) {
+            (false, _) => marks,
+            (true, true) => all.of_squeezed(text),
+            (true, false) => all.of(&squeeze(text)),
+        };
+        Self { text, marks }
+    }
+
+    fn text(&self) -> String {
+        squeeze(self.text)
+    }
+}
+
+fn squeeze(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect()
 }
 
 /// What follows a `<`.
@@ -194,14 +210,15 @@ fn known_handler(text: &str) -> bool {
 }
 
 /// Schemes that run script, without the spaces that browsers skip.
-fn uri(squeezed: &str, marks: Set) -> Option<Hit> {
-    if marks.has(Mark::ScriptScheme) {
+fn uri(squeezed: &Squeezed<'_>) -> Option<Hit> {
+    if squeezed.marks.has(Mark::ScriptScheme) {
         return Some(URI);
     }
-    if !marks.has(Mark::Data) {
+    if !squeezed.marks.has(Mark::Data) {
         return None;
     }
-    let data = squeezed.find("data:").map(|at| squeezed.get(at + 5..).unwrap_or_default());
+    let text = squeezed.text();
+    let data = text.split_once("data:").map(|(_, after)| after);
     let active = |after: &str| {
         [
             "text/html",
@@ -220,8 +237,8 @@ fn uri(squeezed: &str, marks: Set) -> Option<Hit> {
 }
 
 /// Script that needs no tag: what a value does within a script, a template or an old style.
-fn script(squeezed: &str, marks: Set) -> Option<Hit> {
+fn script(squeezed: &Squeezed<'_>) -> Option<Hit> {
     // A call alone may be prose about programs; with a sign that ends what stands before, it runs.
-    let runs = || squeezed.contains(['\'', '"', '`', ';', '<', '{', '+', '=', '}', ']', '/']);
-    (marks.has(Mark::Script) && runs()).then_some(SCRIPT)
+    let runs = || squeezed.text.contains(['\'', '"', '`', ';', '<', '{', '+', '=', '}', ']', '/']);
+    (squeezed.marks.has(Mark::Script) && runs()).then_some(SCRIPT)
 }

@@ -9,7 +9,7 @@ const LONGEST: usize = 16;
 
 struct Form {
     name: &'static str,
-    /// `9` is a digit, `A` a letter, `X` either.
+    /// `9` is a digit, `A` a letter, `*` either.
     form: &'static str,
     fits: fn(&[u8]) -> bool,
 }
@@ -17,9 +17,9 @@ struct Form {
 const FORMS: &[Form] = &[
     Form { name: "es_dni", form: "99999999A", fits: is_spanish },
     Form { name: "es_dni", form: "A9999999A", fits: is_spanish_foreigner },
-    Form { name: "fr_nir", form: "99999XA99999999", fits: is_corsican },
+    Form { name: "fr_nir", form: "99999*A99999999", fits: is_corsican },
     Form { name: "gb_nino", form: "AA999999A", fits: is_british },
-    Form { name: "it_codice_fiscale", form: "AAAAAAXXAXXAXXXA", fits: is_italian },
+    Form { name: "it_codice_fiscale", form: "AAAAAA**A**A***A", fits: is_italian },
 ];
 
 /// Those that are not found as digits.
