@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, reason = "it prints its figures")]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,32 +74,32 @@ fn compile(
     Ok((0..many).map(|_| one()).collect::<Result<_, _>>()?)
 }
 
-fn request() -> Input {
-    let headers = [
-        ("host", "shop.example"),
-        ("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0"),
-        ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
-        ("accept-language", "en-GB,en;q=0.7,nl;q=0.3"),
-        ("content-type", "application/json"),
-        ("referer", "https://shop.example/basket?from=mail"),
-        ("x-forwarded-for", "192.0.2.60"),
-        ("x-request-id", "9f86d081884c7d659a2feaa0c55ad015"),
-    ];
+/// A request as an application reports it.
+#[derive(serde::Deserialize)]
+struct Reported {
+    method: String,
+    path: String,
+    query: String,
+    headers: BTreeMap<String, String>,
+}
+
+fn request() -> Result<Input, Failure> {
+    let reported: Reported = serde_json::from_str(include_str!("request.json"))?;
     let row = r#"{"sku": "A-1000", "name": "a thing for the house", "count": 3, "price": "19.99"}"#;
     let rows = vec![row; 4_096 / (row.len() + 1)].join(",");
     let request = Request::new(
-        "POST",
-        "/orders/1000/items",
-        Some("source=mail&campaign=autumn".into()),
-        headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        &reported.method,
+        &reported.path,
+        Some(reported.query),
+        reported.headers.into_iter().collect(),
         Body::Json(format!("[{rows}]")),
     );
-    Input::Validate { request: Arc::new(request) }
+    Ok(Input::Validate { request: Arc::new(request) })
 }
 
 /// The calls' durations, in order.
 async fn measure(plugins: &[Plugin]) -> Result<Vec<Duration>, Failure> {
-    let input = request();
+    let input = request()?;
     let around = Surroundings {
         now: Timestamp(0),
         seed: [1; 32],
