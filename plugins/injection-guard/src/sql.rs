@@ -2,8 +2,11 @@
 //!
 //! A value may stand in a query bare, in single or in double quotes; each reading is judged alone.
 
+mod beginnings;
+
 use crate::scan::{Hit, worse};
 use crate::token::{Token, tokens};
+use beginnings::{DANGEROUS, JOINING, STATEMENTS, says_something};
 
 const UNION: Hit = Hit::new("sql-union", 95, "a union with another query");
 const STACKED: Hit = Hit::new("sql-stacked", 90, "a second statement");
@@ -14,115 +17,6 @@ const QUERY: Hit = Hit::new("sql-query", 85, "a query within the value");
 const BREAK: Hit = Hit::new("sql-string-break", 80, "a string that ends, and an expression behind it");
 const CLAUSE: Hit = Hit::new("sql-clause", 80, "a clause that is joined to the query");
 const STATEMENT: Hit = Hit::new("sql-statement", 80, "a statement");
-
-/// Whether any reading can have something to say: it begins with a word of SQL, or with a sign. Most values that get here have
-/// neither (`Mozilla/5.0 (X11; Linux)`), and need not be cut into tokens.
-fn says_something(text: &str) -> bool {
-    let (mut word, mut previous) = (Begun::default(), 0);
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'0'..=b'9' | b'_' => word.push(byte),
-            b'\'' | b'"' | b'`' | b'@' | b'#' | b'|' | b'&' | 0x80.. => return true,
-            b'-' | b'*' if matches!((previous, byte), (b'-', b'-') | (b'/', b'*')) => return true,
-            _ => {
-                if word.may_begin() {
-                    return true;
-                }
-                word = Begun::default();
-            }
-        }
-        previous = byte;
-    }
-    word.may_begin()
-}
-
-/// A word as far as it was read.
-#[derive(Clone, Copy, Default)]
-struct Begun {
-    hash: u32,
-    digits: bool,
-    letters: bool,
-    /// Whether it began with a digit: `1or` is two tokens to some databases.
-    is_number: bool,
-}
-
-impl Begun {
-    fn push(&mut self, byte: u8) {
-        self.is_number |= byte.is_ascii_digit() && !self.letters && !self.digits;
-        self.digits |= byte.is_ascii_digit();
-        self.letters |= !byte.is_ascii_digit();
-        self.hash = hashed(self.hash, byte);
-    }
-
-    /// Whether a rule may begin with it. Another word can have the hash of one that does, which costs time alone.
-    fn may_begin(self) -> bool {
-        let (at, bit) = place(self.hash);
-        (self.is_number && self.letters) || BEGINNINGS.get(at).is_some_and(|bits| bits & bit != 0)
-    }
-}
-
-const fn hashed(hash: u32, byte: u8) -> u32 {
-    hash.wrapping_mul(0x0100_0193) ^ byte as u32
-}
-
-/// Where a hash has its bit.
-const fn place(hash: u32) -> (usize, u64) {
-    let bit = (hash ^ (hash >> 15)) % (64 * ROWS as u32);
-    ((bit / 64) as usize, 1 << (bit % 64))
-}
-
-const ROWS: usize = 256;
-
-/// The hashes of all words that a rule begins with. (`like` and its kind begin one behind a quote alone.)
-static BEGINNINGS: [u64; ROWS] = {
-    let mut rows = [0; ROWS];
-    noted(&mut rows, &WORDS);
-    noted(&mut rows, &JOINING);
-    noted(&mut rows, &STATEMENTS);
-    noted(&mut rows, &DANGEROUS);
-    rows
-};
-
-#[expect(clippy::indexing_slicing, reason = "run while it is compiled, where an index is checked")]
-const fn noted(rows: &mut [u64; ROWS], mut words: &[&str]) {
-    while let [first, others @ ..] = words {
-        let (mut hash, mut rest) = (0, first.as_bytes());
-        while let [byte, behind @ ..] = rest {
-            hash = hashed(hash, *byte);
-            rest = behind;
-        }
-        let (at, bit) = place(hash);
-        rows[at] |= bit;
-        words = others;
-    }
-}
-
-const WORDS: [&str; 14] = [
-    "union",
-    "select",
-    "order",
-    "group",
-    "into",
-    "procedure",
-    "limit",
-    "waitfor",
-    "case",
-    "is",
-    "collate",
-    "as",
-    "from",
-    "declare",
-];
-
-/// What joins a condition to the query's own.
-const JOINING: [&str; 9] = ["or", "and", "xor", "having", "where", "oorr", "aandnd", "div", "mod"];
-
-/// What a second statement begins with.
-const STATEMENTS: [&str; 26] = [
-    "select", "insert", "update", "delete", "drop", "alter", "create", "exec", "execute", "declare",
-    "waitfor", "shutdown", "truncate", "merge", "begin", "if", "while", "set", "call", "grant", "load",
-    "copy", "use", "rename", "replace", "handler",
-];
 
 /// The worst of all readings.
 pub(crate) fn judge(text: &str) -> Option<Hit> {
@@ -495,54 +389,6 @@ fn bare_cut(tokens: &[Token<'_>]) -> Option<Hit> {
         _ => None,
     }
 }
-
-/// Functions that attackers call.
-const DANGEROUS: [&str; 44] = [
-    "sleep",
-    "benchmark",
-    "pg_sleep",
-    "load_file",
-    "extractvalue",
-    "updatexml",
-    "xp_cmdshell",
-    "xp_regread",
-    "xp_dirtree",
-    "sp_executesql",
-    "sp_password",
-    "openrowset",
-    "opendatasource",
-    "openquery",
-    "utl_http",
-    "utl_inaddr",
-    "dbms_pipe",
-    "dbms_lock",
-    "ctxsys",
-    "randomblob",
-    "load_extension",
-    "group_concat",
-    "concat_ws",
-    "current_user",
-    "system_user",
-    "session_user",
-    "user_name",
-    "db_name",
-    "host_name",
-    "make_set",
-    "elt",
-    "exp",
-    "geometrycollection",
-    "multipoint",
-    "polygon",
-    "linestring",
-    "name_const",
-    "row_count",
-    "found_rows",
-    "to_base64",
-    "unhex",
-    "hex",
-    "chr",
-    "pg_read_file",
-];
 
 fn is_dangerous(name: &str) -> bool {
     DANGEROUS.contains(&name)
