@@ -73,10 +73,13 @@ fn decode(text: &str) -> String {
         }
     }
     out.extend_from_slice(rest.as_bytes());
-    String::from_utf8(out).unwrap_or_else(|error| {
-        // Overlong forms of `/`, `.` and others are no UTF-8, and some decoders take them.
-        String::from_utf8_lossy(&without_overlong(error.as_bytes())).into_owned()
-    })
+    text_of(out)
+}
+
+/// The text of bytes. Overlong forms of `/`, `.` and others are no UTF-8, and some decoders take them.
+pub(crate) fn text_of(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(&without_overlong(error.as_bytes())).into_owned())
 }
 
 enum Decoded {
@@ -173,6 +176,11 @@ mod tests {
             assert_eq!(of(spelling), "<script>", "{spelling}");
         }
         assert_eq!(of("..%c0%af"), "../");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_read_as_careless_decoders_read_them() {
+        assert_eq!(text_of(b"\xc0\xae\xc0\xae\xc0\xaf \xff".to_vec()), "../ \u{fffd}");
     }
 
     #[test]

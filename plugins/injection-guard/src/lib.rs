@@ -126,7 +126,7 @@ impl Findings<'_> {
             return;
         }
         let Some(document) = request.body() else {
-            let text = String::from_utf8_lossy(raw);
+            let text = canonical::text_of(raw.to_vec());
             return self.look(&text, || Location::body(""));
         };
         for leaf in document.leaf_table().iter() {
