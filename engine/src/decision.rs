@@ -6,7 +6,8 @@
 use std::sync::{Arc, LazyLock};
 
 use cedar_policy_core::ast::{
-    Context, Effect, Entity, EntityUID, EntityUIDEntry, Literal, Request, SlotEnv, ValueKind,
+    Context, Effect, Entity, EntityUID, EntityUIDEntry, Literal, PrincipalOrResourceConstraint, Request,
+    SlotEnv, Value, ValueKind,
 };
 use cedar_policy_core::entities::Dereference;
 use cedar_policy_core::evaluator::Evaluator;
@@ -16,6 +17,8 @@ use smol_str::SmolStr;
 use crate::entity::View;
 
 mod combine;
+pub mod compiled;
+pub mod index;
 pub mod obligation;
 pub mod permissions;
 pub mod reach;
@@ -29,7 +32,8 @@ pub mod value;
 pub use combine::{Combined, OnPolicyError, Verdict, combine};
 pub use reason::Reason;
 
-use rules::{Rules, scope_matches};
+use compiled::{GivesWay, Pool, Subjects};
+use rules::{Rule, Rules, scope_matches};
 use value::{Path, Record};
 
 /// What is asked, in Cedar's terms.
@@ -66,17 +70,104 @@ pub struct Findings {
     pub errors: Vec<(usize, String)>,
     /// Whether a policy that can apply reads a value that was left out.
     pub reads_left_out: bool,
+    /// How many policies the compiled form had nothing to say of, so that Cedar's own evaluator judged them.
+    pub left_to_cedar: u32,
     /// Whether there was nothing to evaluate over. (Cedar refused the slice, or stored data can't be read.)
     pub unevaluated: bool,
 }
 
 /// Evaluates every policy that can apply, over entities as `view` has them.
+///
+/// The index tells which can match, and their compiled conditions are run; what can't be run that way, Cedar's own evaluator
+/// judges.
 pub fn evaluate(rules: &Rules, view: &View<'_>, question: &Question) -> Findings {
+    let mut findings = Findings::default();
+    if question.unreadable {
+        findings.unevaluated = true;
+        return findings;
+    }
+    let plan = rules.plan(&question.action);
+    let values = question.subjects();
+    let [principal, action, resource] = &values;
+    let subjects = Subjects { principal, action, resource, context: &question.context };
+    let roots = [&question.principal, &question.action, &question.resource];
+    let pool = Pool::new(view, &question.laid_over, roots);
+    let judged = if question.has_left_out() {
+        // Every policy in whose scope this is counts then: one that would read what was left out denies.
+        let each = plan.rules.iter().filter_map(|place| u32::try_from(*place).ok());
+        each.map(|place| judge(rules, place, question, (&subjects, &pool), &mut findings)).collect()
+    } else {
+        let mut judged = Ok(());
+        let uids = [&question.principal, &question.resource];
+        let looked = rules.indexes(plan).into_iter().try_for_each(|index| {
+            index.each(&subjects, uids, &pool, |place| {
+                if judged.is_ok() {
+                    judged = judge(rules, place, question, (&subjects, &pool), &mut findings);
+                }
+            })
+        });
+        looked.and(judged)
+    };
+    if judged.is_err() || pool.is_unreadable() {
+        return Findings { unevaluated: true, ..Findings::default() };
+    }
+    findings.in_order();
+    findings
+}
+
+/// One policy, if the question is in its scope.
+fn judge(
+    rules: &Rules,
+    place: u32,
+    question: &Question,
+    (subjects, pool): (&Subjects<'_>, &Pool<'_>),
+    findings: &mut Findings,
+) -> Result<(), GivesWay> {
+    let Some((place, rule)) = usize::try_from(place).ok().and_then(|at| Some((at, rules.all.get(at)?)))
+    else {
+        return Ok(());
+    };
+    let in_scope = scope_holds(&rule.principal, &question.principal, pool)?
+        && scope_holds(&rule.resource, &question.resource, pool)?;
+    if !in_scope {
+        return Ok(());
+    }
+    if question.has_left_out() && question.misses_what(&rule.reach) {
+        findings.reads_left_out = true;
+    }
+    let compiled = match (&rule.condition, &rule.compiled) {
+        (None, _) => Ok(true),
+        (Some(_), Some(compiled)) => compiled.holds(subjects, pool),
+        (Some(_), None) => Err(GivesWay),
+    };
+    let held = match compiled {
+        Ok(held) => Ok(held),
+        Err(GivesWay) if pool.is_unreadable() => return Err(GivesWay),
+        Err(GivesWay) => {
+            findings.left_to_cedar += 1;
+            by_cedar(rule, question, pool)?
+        }
+    };
+    findings.note(place, rule.effect, held);
+    Ok(())
+}
+
+/// What Cedar's own evaluator says of one policy.
+fn by_cedar(rule: &Rule, question: &Question, pool: &Pool<'_>) -> Result<Result<bool, String>, GivesWay> {
+    let roots = [&question.principal, &question.action, &question.resource];
+    let slicer = slice::Slicer::new(pool.view(), &question.laid_over);
+    let slice = slicer.collect(&rule.reach, roots, &question.context).ok_or(GivesWay)?;
+    let evaluator = Evaluator::new(question.to_request(), &slice, Extensions::all_available());
+    Ok(holds(rule, &evaluator))
+}
+
+/// The same as [`evaluate`], by Cedar's own evaluator and without an index: what the compiled one is measured by.
+pub fn evaluate_by_cedar(rules: &Rules, view: &View<'_>, question: &Question) -> Findings {
     let mut findings = Findings::default();
     let plan = rules.plan(&question.action);
     let roots = [&question.principal, &question.action, &question.resource];
     let slicer = slice::Slicer::new(view, &question.laid_over);
-    let slice = slicer.collect(&plan.reach, roots, &question.context);
+    let slice = slicer.collect(rules.reach(plan), roots, &question.context);
     let Some(slice) = slice.filter(|_| !question.unreadable) else {
         findings.unevaluated = true;
         return findings;
@@ -95,14 +186,44 @@ pub fn evaluate(rules: &Rules, view: &View<'_>, question: &Question) -> Findings
         if left_out && question.misses_what(&rule.reach) {
             findings.reads_left_out = true;
         }
-        match holds(rule, &evaluator) {
-            Ok(false) => {}
-            Ok(true) if rule.effect == Effect::Permit => findings.permits.push(*place),
-            Ok(true) => findings.forbids.push(*place),
-            Err(message) => findings.errors.push((*place, message)),
-        }
+        findings.note(*place, rule.effect, holds(rule, &evaluator));
     }
     findings
+}
+
+impl Findings {
+    fn note(&mut self, place: usize, effect: Effect, held: Result<bool, String>) {
+        match held {
+            Ok(false) => {}
+            Ok(true) if effect == Effect::Permit => self.permits.push(place),
+            Ok(true) => self.forbids.push(place),
+            Err(message) => self.errors.push((place, message)),
+        }
+    }
+
+    /// In the order of the policies, whatever the index's order was.
+    fn in_order(&mut self) {
+        self.permits.sort_unstable();
+        self.permits.dedup();
+        self.forbids.sort_unstable();
+        self.forbids.dedup();
+        self.errors.sort_unstable();
+        self.errors.dedup();
+    }
+}
+
+/// Whether the question is within a scope; the entity is looked up only if its groups matter.
+fn scope_holds(
+    constraint: &PrincipalOrResourceConstraint,
+    uid: &EntityUID,
+    pool: &Pool<'_>,
+) -> Result<bool, GivesWay> {
+    use PrincipalOrResourceConstraint::{In, IsIn};
+    let entity = match constraint {
+        In(_) | IsIn(..) => pool.get(uid)?,
+        _ => None,
+    };
+    Ok(scope_matches(constraint, uid, entity))
 }
 
 fn found(entity: Dereference<'_, Entity>) -> Option<&Entity> {
@@ -115,7 +236,7 @@ fn found(entity: Dereference<'_, Entity>) -> Option<&Entity> {
 /// Policies are not templates: they have no slots to fill.
 static NO_SLOTS: LazyLock<SlotEnv> = LazyLock::new(SlotEnv::default);
 
-fn holds(rule: &rules::Rule, evaluator: &Evaluator<'_>) -> Result<bool, String> {
+fn holds(rule: &Rule, evaluator: &Evaluator<'_>) -> Result<bool, String> {
     let Some(condition) = &rule.condition else { return Ok(true) };
     match evaluator.interpret(condition, &NO_SLOTS) {
         Ok(value) => match value.value {
@@ -127,6 +248,12 @@ fn holds(rule: &rules::Rule, evaluator: &Evaluator<'_>) -> Result<bool, String> 
 }
 
 impl Question {
+    /// Principal, action and resource as values.
+    fn subjects(&self) -> [Value; 3] {
+        [&self.principal, &self.action, &self.resource]
+            .map(|uid| Value::from(Literal::EntityUID(Arc::new(uid.clone()))))
+    }
+
     fn to_request(&self) -> Request {
         let known = |uid: &EntityUID| EntityUIDEntry::known(uid.clone(), None);
         Request::new_unchecked(

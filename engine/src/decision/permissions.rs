@@ -216,7 +216,9 @@ impl Look<'_> {
             self.resource.unwrap_or(self.principal),
         ];
         let nothing = super::value::Record::new();
-        let slice = Slicer::new(&self.view, &[]).collect(&plan.reach, roots, &nothing).ok_or(Unreadable)?;
+        let slice = Slicer::new(&self.view, &[])
+            .collect(self.ground.rules.reach(plan), roots, &nothing)
+            .ok_or(Unreadable)?;
         scopes.of(&slice, *self.view.facts())?;
         let evaluator =
             Evaluator::new(self.request(&action, &resource_type), &slice, Extensions::all_available());

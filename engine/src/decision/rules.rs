@@ -4,7 +4,7 @@
 //! oblige to. `cedar-policy` parses and validates; its evaluator judges each condition.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cedar_policy_core::ast::{
     ActionConstraint, Effect, Entity, EntityReference, EntityType, EntityUID, Expr, Policy,
@@ -12,6 +12,8 @@ use cedar_policy_core::ast::{
 };
 use smol_str::SmolStr;
 
+use super::compiled::Compiled;
+use super::index::Index;
 use super::obligation::{self, Obligation, ObligationError};
 use super::reach::{Node, Reach};
 use crate::entity::EntityStore;
@@ -42,6 +44,8 @@ pub struct Rule {
     pub resource: PrincipalOrResourceConstraint,
     /// The condition, without the scope; none is always true.
     pub condition: Option<Arc<Expr>>,
+    /// The condition, compiled, where it can be.
+    pub compiled: Option<Compiled>,
     /// What its permits oblige to.
     pub obligations: Vec<Obligation>,
     /// What it can read.
@@ -54,13 +58,14 @@ pub struct Rule {
     pub text: Arc<str>,
 }
 
-/// The rules that can apply to one action, and what they read together.
+/// The rules that can apply to one action.
 #[derive(Debug, Default)]
 pub struct Plan {
     /// Their places in [`Rules::all`], in order.
     pub rules: Vec<usize>,
-    /// What any of them can read.
-    pub reach: Reach,
+    /// Those of them that say something of the action.
+    index: Index,
+    reach: OnceLock<Reach>,
 }
 
 /// All policies of a pack.
@@ -71,6 +76,8 @@ pub struct Rules {
     plans: HashMap<EntityUID, Plan, foldhash::fast::RandomState>,
     /// For actions that no policy names and no entity describes.
     rest: Plan,
+    /// The rules that say nothing of the action.
+    any_action: Index,
 }
 
 impl Rules {
@@ -83,24 +90,24 @@ impl Rules {
         entities: &EntityStore,
     ) -> Result<Self, Box<(Sourced, ObligationError)>> {
         let mut all = Vec::new();
-        let mut actions = Vec::new();
-        for sourced in policies {
-            actions.push(sourced.policy.action_constraint().clone());
+        let mut actions = Actions::default();
+        for (place, sourced) in policies.into_iter().enumerate() {
+            actions.add(place, sourced.policy.action_constraint());
             all.push(Rule::prepare(&sourced).map_err(|error| Box::new((sourced, error)))?);
         }
-        let mut known: HashSet<&EntityUID> = actions.iter().flat_map(ActionConstraint::iter_euids).collect();
-        known.extend(entities.iter().map(|entity| entity.uid()).filter(|uid| uid.entity_type().is_action()));
-        let plans = known
-            .into_iter()
-            .map(|uid| {
-                (uid.clone(), Plan::for_action(uid, entities.get(uid).map(Arc::as_ref), &all, &actions))
-            })
-            .collect();
-        let unconstrained = |(place, action): (usize, &ActionConstraint)| {
-            matches!(action, ActionConstraint::Any).then_some(place)
-        };
-        let rest = Plan::new(actions.iter().enumerate().filter_map(unconstrained).collect(), &all);
-        Ok(Self { all, plans, rest })
+        let mut known: HashSet<EntityUID> =
+            actions.only.keys().chain(actions.within.keys()).cloned().collect();
+        let described =
+            entities.iter().map(|entity| entity.uid()).filter(|uid| uid.entity_type().is_action());
+        known.extend(described.cloned());
+        let plans = known.into_iter().map(|uid| {
+            let plan = actions.plan(&uid, entities.get(&uid).map(Arc::as_ref), &all);
+            (uid, plan)
+        });
+        let plans = plans.collect();
+        let any_action = Index::of(&actions.any, &all);
+        let rest = Plan { rules: actions.any, ..Plan::default() };
+        Ok(Self { all, plans, rest, any_action })
     }
 
     /// The rules that can apply to this action.
@@ -117,31 +124,61 @@ impl Rules {
     pub fn actions(&self) -> impl Iterator<Item = &EntityUID> {
         self.plans.keys()
     }
-}
 
-impl Plan {
-    fn for_action(
-        uid: &EntityUID,
-        entity: Option<&Entity>,
-        all: &[Rule],
-        actions: &[ActionConstraint],
-    ) -> Self {
-        let within = |group: &EntityUID| group == uid || entity.is_some_and(|e| e.is_descendant_of(group));
-        let applies = |constraint: &ActionConstraint| match constraint {
-            ActionConstraint::Any => true,
-            ActionConstraint::In(groups) => groups.iter().any(|group| within(group)),
-            ActionConstraint::Eq(only) => only.as_ref() == uid,
-        };
-        let rules = actions.iter().enumerate().filter(|(_, action)| applies(action)).map(|(place, _)| place);
-        Self::new(rules.collect(), all)
+    /// What any rule of a plan can read. It is worked out when it is first asked for: most questions do without.
+    pub fn reach<'r>(&'r self, plan: &'r Plan) -> &'r Reach {
+        plan.reach.get_or_init(|| {
+            let mut reach = Reach::default();
+            for rule in plan.rules.iter().filter_map(|place| self.all.get(*place)) {
+                reach.merge(&rule.reach);
+            }
+            reach
+        })
     }
 
-    fn new(rules: Vec<usize>, all: &[Rule]) -> Self {
-        let mut reach = Reach::default();
-        for rule in rules.iter().filter_map(|place| all.get(*place)) {
-            reach.merge(&rule.reach);
+    /// The two indexes that together hold the rules of a plan.
+    pub fn indexes<'r>(&'r self, plan: &'r Plan) -> [&'r Index; 2] {
+        [&plan.index, &self.any_action]
+    }
+
+    /// How many conditions are left to Cedar's own evaluator.
+    pub fn not_compiled(&self) -> usize {
+        self.all.iter().filter(|rule| rule.condition.is_some() && rule.compiled.is_none()).count()
+    }
+}
+
+/// Which rules are about which actions.
+#[derive(Default)]
+struct Actions {
+    any: Vec<usize>,
+    only: HashMap<EntityUID, Vec<usize>>,
+    within: HashMap<EntityUID, Vec<usize>>,
+}
+
+impl Actions {
+    fn add(&mut self, place: usize, constraint: &ActionConstraint) {
+        match constraint {
+            ActionConstraint::Any => self.any.push(place),
+            ActionConstraint::Eq(uid) => self.only.entry(uid.as_ref().clone()).or_default().push(place),
+            ActionConstraint::In(groups) => {
+                for group in groups {
+                    self.within.entry(group.as_ref().clone()).or_default().push(place);
+                }
+            }
         }
-        Self { rules, reach }
+    }
+
+    fn plan(&self, uid: &EntityUID, entity: Option<&Entity>, all: &[Rule]) -> Plan {
+        let groups = entity.into_iter().flat_map(Entity::ancestors).filter(|group| *group != uid);
+        let within = std::iter::once(uid).chain(groups).filter_map(|group| self.within.get(group));
+        let named = self.only.get(uid).into_iter().chain(within);
+        let mut own: Vec<usize> = named.flatten().copied().collect();
+        own.sort_unstable();
+        own.dedup();
+        let index = Index::of(&own, all);
+        own.extend(&self.any);
+        own.sort_unstable();
+        Plan { rules: own, index, reach: OnceLock::new() }
     }
 }
 
@@ -161,6 +198,7 @@ impl Rule {
             effect: policy.effect(),
             principal,
             resource,
+            compiled: condition.as_deref().and_then(Compiled::of),
             condition,
             obligations,
             reach,

@@ -63,6 +63,28 @@ struct Found<'a> {
     assigned: Option<&'a Assigned>,
 }
 
+/// An entity, held as it was found: what is the pack's own needs no counting of who holds it.
+#[derive(Debug)]
+pub enum Held<'a> {
+    /// There is none.
+    Nothing,
+    /// The pack's own.
+    Own(&'a Entity),
+    /// Of the data.
+    Shared(Arc<Entity>),
+}
+
+impl Held<'_> {
+    /// The entity, if there is one.
+    pub fn entity(&self) -> Option<&Entity> {
+        match self {
+            Self::Nothing => None,
+            Self::Own(entity) => Some(entity),
+            Self::Shared(entity) => Some(entity),
+        }
+    }
+}
+
 impl<'a> View<'a> {
     pub(super) fn of(facts: Facts<'a>, resource: Option<&'a EntityUID>, tree: Option<Asked>) -> Self {
         Self { facts, resource, tree, asked: OnceCell::new(), window: Cell::new(Window::ALL) }
@@ -102,6 +124,17 @@ impl<'a> View<'a> {
             self.note(known.window);
         }
         Ok(Some(Arc::clone(&known.entity)))
+    }
+
+    /// The same, borrowed where the pack's files alone say what it is.
+    ///
+    /// # Errors
+    /// When the data can't be read, or is too much.
+    pub fn hold(&self, uid: &EntityUID) -> Result<Held<'a>, Unreadable> {
+        if self.facts.data.is_none() || uid.entity_type().is_action() {
+            return Ok(self.facts.files.get(uid).map_or(Held::Nothing, |entity| Held::Own(entity)));
+        }
+        Ok(self.get(uid)?.map_or(Held::Nothing, Held::Shared))
     }
 
     fn note(&self, window: Window) {
