@@ -9,6 +9,7 @@ mod entities;
 mod figures;
 mod load;
 mod plugin;
+mod policy;
 mod questions;
 
 use std::time::Duration;
@@ -31,6 +32,11 @@ const BENCHES: &[Bench] = &[
         name: "entities",
         about: "a million entities: import, memory, decisions with roles of the store",
         run: entities::run,
+    },
+    Bench {
+        name: "policy",
+        about: "decisions beside Cedar's authorizer, with 10 to 100,000 policies, and on three worlds",
+        run: policy::run,
     },
     Bench {
         name: "plugin",

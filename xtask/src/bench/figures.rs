@@ -1,6 +1,61 @@
 //! Numbers made of measurements: medians, percentiles, and the lines that scripts read.
 
+use std::process::{Command, Stdio};
+
 use super::load::Load;
+use crate::failure::Failure;
+use crate::process;
+
+/// One figure as a program of ours measured it, once a round.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Measured {
+    pub(super) name: String,
+    pub(super) unit: String,
+    pub(super) values: Vec<f64>,
+}
+
+impl Measured {
+    /// The median over the rounds.
+    pub(super) fn median(&self) -> f64 {
+        median(self.values.clone())
+    }
+
+    /// Prints it for scripts.
+    pub(super) fn print(&self) {
+        figure(&self.name, self.median(), &self.unit);
+    }
+}
+
+/// What a program measured: each figure's values, in the order in which the figures came first.
+pub(super) fn measured(program: &mut Command) -> Result<Vec<Measured>, Failure> {
+    let output = program.stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| Failure::because("could not start what measures", error))?;
+    process::outcome_of(output.status)?;
+    figures_of(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// Reads `NAME.figure = number unit`, a line each.
+pub(super) fn figures_of(text: &str) -> Result<Vec<Measured>, Failure> {
+    let mut figures: Vec<Measured> = Vec::new();
+    for line in text.lines() {
+        let read = || {
+            let (name, rest) = line.split_once(" = ")?;
+            let (value, unit) = rest.split_once(' ')?;
+            Some((name, value.parse::<f64>().ok().filter(|value| value.is_finite())?, unit))
+        };
+        let Some((name, value, unit)) = read() else {
+            return Err(Failure::Failed(format!("`{line}` is no figure")));
+        };
+        match figures.iter_mut().find(|known| known.name == name) {
+            Some(known) => known.values.push(value),
+            None => figures.push(Measured { name: name.into(), unit: unit.into(), values: vec![value] }),
+        }
+    }
+    if figures.is_empty() {
+        return Err(Failure::Failed("nothing was measured".into()));
+    }
+    Ok(figures)
+}
 
 /// One round's figures.
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,6 +132,20 @@ fn line(name: &str, value: f64, unit: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn figures_are_gathered_by_their_names() {
+        let text = "a.p50 = 10.5 us\na.p99 = 40 us\na.p50 = 11.5 us\n";
+        let figure = |name: &str, values: &[f64]| Measured {
+            name: name.into(),
+            unit: "us".into(),
+            values: values.to_vec(),
+        };
+        assert_eq!(figures_of(text).unwrap(), [figure("a.p50", &[10.5, 11.5]), figure("a.p99", &[40.0])]);
+        for wrong in ["", "a = b us", "a = 1", "a = NaN us", "failed"] {
+            assert!(figures_of(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn the_median_is_the_middle_of_the_sorted() {

@@ -6,12 +6,10 @@
 
 mod added;
 
-use std::process::{Command, Stdio};
-
 use super::Settings;
 use super::child;
-use super::figures::{figure, median};
-use crate::failure::{Failure, Outcome};
+use super::figures;
+use crate::failure::Outcome;
 use crate::{plugins, process, programs, surroundings};
 
 /// Runs the bench.
@@ -25,49 +23,9 @@ pub(super) fn run(settings: &Settings) -> Outcome {
         let guest = surroundings::root().join("tests/guests").join(guest);
         let mut calls = child::pinned(&program);
         calls.arg(guest.join("plugin.wasm")).arg(guest.join("plugin.toml"));
-        for (figure_name, values) in measured(calls.arg(name).arg(settings.rounds.to_string()))? {
-            figure(&figure_name, median(values), "us");
+        for measured in figures::measured(calls.arg(name).arg(settings.rounds.to_string()))? {
+            measured.print();
         }
     }
     added::run(settings, &surroundings::build_folder(true)?.join("portcullis"))
-}
-
-/// What a program measured: each figure's values, in the order in which the figures came first.
-fn measured(program: &mut Command) -> Result<Vec<(String, Vec<f64>)>, Failure> {
-    let output = program.stderr(Stdio::inherit()).output();
-    let output = output.map_err(|error| Failure::because("could not start the calls", error))?;
-    process::outcome_of(output.status)?;
-    figures_of(&String::from_utf8_lossy(&output.stdout))
-}
-
-fn figures_of(text: &str) -> Result<Vec<(String, Vec<f64>)>, Failure> {
-    let mut figures: Vec<(String, Vec<f64>)> = Vec::new();
-    for line in text.lines() {
-        let wrong = || Failure::Failed(format!("the calls said `{line}`, which is no figure"));
-        let (name, value) = line.split_once(" = ").ok_or_else(wrong)?;
-        let value = value.strip_suffix(" us").and_then(|value| value.parse().ok()).ok_or_else(wrong)?;
-        match figures.iter_mut().find(|(known, _)| known == name) {
-            Some((_, values)) => values.push(value),
-            None => figures.push((name.to_owned(), vec![value])),
-        }
-    }
-    if figures.is_empty() {
-        return Err(Failure::Failed("the calls said nothing".into()));
-    }
-    Ok(figures)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn figures_are_gathered_by_their_names() {
-        let text = "a.p50 = 10.5 us\na.p99 = 40 us\na.p50 = 11.5 us\n";
-        let expected = vec![("a.p50".to_owned(), vec![10.5, 11.5]), ("a.p99".to_owned(), vec![40.0])];
-        assert_eq!(figures_of(text).unwrap(), expected);
-        for wrong in ["", "a = b us", "a = 1 ms", "failed"] {
-            assert!(figures_of(wrong).is_err(), "{wrong}");
-        }
-    }
 }
