@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 
 use cedar_policy_core::ast::{
     Context, Effect, Entity, EntityUID, EntityUIDEntry, Literal, PrincipalOrResourceConstraint, Request,
-    SlotEnv, Value, ValueKind,
+    SlotEnv, ValueKind,
 };
 use cedar_policy_core::entities::Dereference;
 use cedar_policy_core::evaluator::Evaluator;
@@ -87,9 +87,12 @@ pub fn evaluate(rules: &Rules, view: &View<'_>, question: &Question) -> Findings
         return findings;
     }
     let plan = rules.plan(&question.action);
-    let values = question.subjects();
-    let [principal, action, resource] = &values;
-    let subjects = Subjects { principal, action, resource, context: &question.context };
+    let subjects = Subjects {
+        principal: &question.principal,
+        action: &question.action,
+        resource: &question.resource,
+        context: &question.context,
+    };
     let roots = [&question.principal, &question.action, &question.resource];
     let pool = Pool::new(view, &question.laid_over, roots);
     let judged = if question.has_left_out() {
@@ -248,12 +251,6 @@ fn holds(rule: &Rule, evaluator: &Evaluator<'_>) -> Result<bool, String> {
 }
 
 impl Question {
-    /// Principal, action and resource as values.
-    fn subjects(&self) -> [Value; 3] {
-        [&self.principal, &self.action, &self.resource]
-            .map(|uid| Value::from(Literal::EntityUID(Arc::new(uid.clone()))))
-    }
-
     fn to_request(&self) -> Request {
         let known = |uid: &EntityUID| EntityUIDEntry::known(uid.clone(), None);
         Request::new_unchecked(

@@ -18,7 +18,7 @@ mod pool;
 mod run;
 
 pub use pool::Pool;
-pub use run::{GivesWay, Subjects};
+pub use run::{GivesWay, Subjects, is_within};
 
 /// A condition, compiled.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use cedar_policy_core::ast::{
 };
 use smol_str::SmolStr;
 
-use super::compiled::{GivesWay, Pool, Subjects};
+use super::compiled::{GivesWay, Pool, Subjects, is_within};
 use super::rules::Rule;
 
 mod tests_of;
@@ -160,7 +160,7 @@ impl Side {
             let others = entity.ancestors().filter(|ancestor| *ancestor != uid);
             others.for_each(|ancestor| tell(self.within.get(ancestor)));
         } else {
-            let met = self.within.iter().filter(|(group, _)| *group != uid && entity.is_descendant_of(group));
+            let met = self.within.iter().filter(|(group, _)| *group != uid && is_within(entity, group));
             met.for_each(|(_, places)| tell(Some(places)));
         }
         Ok(())

@@ -12,7 +12,7 @@ use cedar_policy_core::ast::{
 };
 use smol_str::SmolStr;
 
-use super::compiled::Compiled;
+use super::compiled::{Compiled, is_within};
 use super::index::Index;
 use super::obligation::{self, Obligation, ObligationError};
 use super::reach::{Node, Reach};
@@ -232,7 +232,7 @@ pub fn scope_matches(
     let is = |entity_type: &EntityType| uid.entity_type() == entity_type;
     let within = |group: &EntityReference| match group {
         EntityReference::EUID(group) => {
-            group.as_ref() == uid || entity.is_some_and(|e| e.is_descendant_of(group))
+            group.as_ref() == uid || entity.is_some_and(|entity| is_within(entity, group))
         }
         // Templates are not loaded; a slot that is not filled matches nothing.
         EntityReference::Slot(_) => false,

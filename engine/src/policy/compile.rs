@@ -13,7 +13,7 @@ use cedar_policy_core::ast::{Effect, Policy};
 
 use super::bounds;
 use super::files::SourceFile;
-use super::problem::{Problem, position};
+use super::problem::Problem;
 use crate::decision::reason::is_reserved;
 use crate::decision::rules::{Rules, Sourced};
 use crate::entity::EntityStore;
@@ -83,14 +83,19 @@ fn parse(file: &SourceFile) -> Result<Vec<Sourced>, Vec<Problem>> {
             let policy: &Policy = policy.as_ref();
             let start = policy.loc().map_or(0, cedar_policy_core::parser::Loc::start);
             let text = policy.loc().and_then(|loc| loc.snippet()).unwrap_or_default();
-            let line = position(&file.text, start).0;
-            let sourced =
-                Sourced { policy: policy.clone(), file: Arc::clone(&file.shown), line, text: text.into() };
-            (start, sourced)
+            let file = Arc::clone(&file.shown);
+            (start, Sourced { policy: policy.clone(), file, line: 1, text: text.into() })
         })
         .collect();
     parsed.sort_by_key(|(start, _)| *start);
-    Ok(parsed.into_iter().map(|(_, sourced)| sourced).collect())
+    let (mut line, mut counted) = (1, 0);
+    let with_line = parsed.into_iter().map(|(start, mut sourced)| {
+        // From one policy to the next: a text with many is read once.
+        line += file.text.get(counted..start).map_or(0, |between| between.matches('\n').count());
+        (counted, sourced.line) = (start, line);
+        sourced
+    });
+    Ok(with_line.collect())
 }
 
 fn at_line(file: &SourceFile, line: usize, message: String) -> Problem {

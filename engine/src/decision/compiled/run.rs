@@ -1,6 +1,10 @@
 //! Running what was compiled.
 
-use cedar_policy_core::ast::{BinaryOp, EntityUID, Literal, PartialValue, Set, Value, ValueKind, Var};
+use std::sync::Arc;
+
+use cedar_policy_core::ast::{
+    BinaryOp, Entity, EntityUID, Literal, PartialValue, Set, Value, ValueKind, Var,
+};
 use smol_str::SmolStr;
 
 use super::{Compiled, Node, Pool, called};
@@ -14,11 +18,11 @@ pub struct GivesWay;
 #[derive(Clone, Copy)]
 pub struct Subjects<'q> {
     /// Who.
-    pub principal: &'q Value,
+    pub principal: &'q EntityUID,
     /// Does what.
-    pub action: &'q Value,
+    pub action: &'q EntityUID,
     /// To what.
-    pub resource: &'q Value,
+    pub resource: &'q EntityUID,
     /// Under which circumstances.
     pub context: &'q Record,
 }
@@ -27,6 +31,7 @@ pub struct Subjects<'q> {
 enum Seen<'v> {
     Bool(bool),
     Long(i64),
+    Uid(&'v EntityUID),
     Value(&'v Value),
     Record(&'v Record),
     Made(Value),
@@ -78,6 +83,9 @@ impl<'v> Seen<'v> {
     }
 
     fn uid(&self) -> Result<&EntityUID, GivesWay> {
+        if let Self::Uid(uid) = self {
+            return Ok(uid);
+        }
         match self.literal() {
             Some(Literal::EntityUID(uid)) => Ok(uid),
             _ => Err(GivesWay),
@@ -106,8 +114,9 @@ impl<'v> Seen<'v> {
         match self {
             Self::Bool(value) => value.into(),
             Self::Long(value) => value.into(),
+            Self::Uid(uid) => Literal::EntityUID(Arc::new(uid.clone())).into(),
             Self::Value(value) => value.clone(),
-            Self::Record(record) => Value::record_arc(std::sync::Arc::new(record.clone()), None),
+            Self::Record(record) => Value::record_arc(Arc::new(record.clone()), None),
             Self::Made(value) => value,
         }
     }
@@ -120,6 +129,9 @@ impl<'v> Seen<'v> {
                 let longs = self.long().ok().zip(other.long().ok());
                 bools.is_some_and(|(one, other)| one == other)
                     || longs.is_some_and(|(one, other)| one == other)
+            }
+            (Self::Uid(_), _) | (_, Self::Uid(_)) => {
+                self.uid().ok().zip(other.uid().ok()).is_some_and(|(one, other)| one == other)
             }
             (Self::Record(_), _) | (_, Self::Record(_)) => {
                 self.record().zip(other.record()).is_some_and(|(one, other)| one == other)
@@ -171,9 +183,9 @@ impl<'r> Run<'r, '_> {
     fn value(&self, node: &'r Node) -> Found<'r> {
         Ok(match node {
             Node::Constant(value) => Seen::Value(value),
-            Node::Var(Var::Principal) => Seen::Value(self.subjects.principal),
-            Node::Var(Var::Action) => Seen::Value(self.subjects.action),
-            Node::Var(Var::Resource) => Seen::Value(self.subjects.resource),
+            Node::Var(Var::Principal) => Seen::Uid(self.subjects.principal),
+            Node::Var(Var::Action) => Seen::Uid(self.subjects.action),
+            Node::Var(Var::Resource) => Seen::Uid(self.subjects.resource),
             Node::Var(Var::Context) => Seen::Record(self.subjects.context),
             Node::And(_) | Node::Or(_) | Node::Not(_) => Seen::Bool(self.bool(node)?),
             Node::If(parts) => {
@@ -238,7 +250,8 @@ impl<'r> Run<'r, '_> {
 
     fn is_in(&self, uid: &EntityUID, of: &Seen<'r>) -> Result<bool, GivesWay> {
         let entity = self.pool.get(uid)?;
-        let within = |group: &EntityUID| uid == group || entity.is_some_and(|e| e.is_descendant_of(group));
+        let within =
+            |group: &EntityUID| uid == group || entity.is_some_and(|entity| is_within(entity, group));
         if let Ok(group) = of.uid() {
             return Ok(within(group));
         }
@@ -255,6 +268,7 @@ impl<'r> Run<'r, '_> {
 
     fn attribute(&self, of: Seen<'r>, name: &SmolStr) -> Found<'r> {
         match of {
+            Seen::Uid(uid) => known(self.pool.get(uid)?.ok_or(GivesWay)?.get(name)),
             Seen::Record(record) => record.get(name).map(Seen::Value).ok_or(GivesWay),
             Seen::Value(value) => match value.value_kind() {
                 ValueKind::Record(record) => record.get(name).map(Seen::Value).ok_or(GivesWay),
@@ -290,6 +304,16 @@ impl<'r> Run<'r, '_> {
             }
         }
         Ok(true)
+    }
+}
+
+/// Whether an entity is in a group. A few are compared sooner than one is hashed.
+pub fn is_within(entity: &Entity, group: &EntityUID) -> bool {
+    const FEW: usize = 8;
+    let mut ancestors = entity.ancestors();
+    match ancestors.size_hint() {
+        (_, Some(most)) if most <= FEW => ancestors.any(|ancestor| ancestor == group),
+        _ => entity.is_descendant_of(group),
     }
 }
 
