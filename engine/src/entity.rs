@@ -43,7 +43,8 @@ pub use view::View;
 /// The entities of one pack's files. They carry their ancestors, all of them.
 #[derive(Clone, Debug)]
 pub struct EntityStore {
-    by_uid: HashMap<EntityUID, Arc<Entity>, foldhash::fast::RandomState>,
+    /// Shared: a reload that leaves them as they are makes no copy.
+    by_uid: Arc<HashMap<EntityUID, Arc<Entity>, foldhash::fast::RandomState>>,
     number: u64,
 }
 
@@ -57,7 +58,7 @@ impl EntityStore {
     /// Takes entities whose ancestors have been computed.
     pub fn new(entities: impl IntoIterator<Item = Arc<Entity>>) -> Self {
         let by_uid = entities.into_iter().map(|entity| (entity.uid().clone(), entity)).collect();
-        Self { by_uid, number: fresh_number() }
+        Self { by_uid: Arc::new(by_uid), number: fresh_number() }
     }
 
     /// The entity with this id.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 pub mod bounds;
 pub mod cases;
 pub mod compile;
+pub mod earlier;
 pub mod files;
 mod management;
 mod pack;
@@ -26,6 +27,7 @@ use crate::plugin::set::Set;
 
 use files::{PackFiles, UnreadableFile};
 use problem::Problem;
+use settings::Settings;
 
 /// The pack that judges the management API. No request can name it.
 pub const MANAGEMENT: &str = "portcullis";
@@ -102,27 +104,33 @@ impl Sources {
     /// # Errors
     /// Everything that is wrong with the files.
     pub fn load(&self) -> Result<Loaded, LoadError> {
-        bounds::on_deep_stack(|| self.load_here()).unwrap_or(Err(LoadError::Defect))
+        self.load_after(None)
     }
 
-    fn load_here(&self) -> Result<Loaded, LoadError> {
+    /// The same, when there is a snapshot: what did not change is not made again.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the files.
+    pub fn load_after(&self, before: Option<&Snapshot>) -> Result<Loaded, LoadError> {
+        bounds::on_deep_stack(|| self.load_here(before)).unwrap_or(Err(LoadError::Defect))
+    }
+
+    fn load_here(&self, before: Option<&Snapshot>) -> Result<Loaded, LoadError> {
         let all = PackFiles::read_all(&self.folder)?;
         let management = self.management_files()?;
         let hash = hash(all.iter().chain([&management]));
         let mut packs = BTreeMap::new();
         let mut problems = Vec::new();
         for files in &all {
-            match Pack::load(files) {
+            match again(files, before.into_iter().flat_map(Snapshot::packs)) {
                 // The folder that holds the embedded pack's own files is no reason to fail.
                 Ok(pack) if pack.name() == MANAGEMENT => {}
                 Ok(pack) => problems.extend(insert(&mut packs, pack, files)),
                 Err(found) => problems.extend(found),
             }
         }
-        match Pack::load(&management) {
-            Ok(management) if problems.is_empty() => {
-                Ok(Loaded { packs: Arc::new(packs), management: Arc::new(management), hash })
-            }
+        match again(&management, before.map(Snapshot::management).into_iter()) {
+            Ok(management) if problems.is_empty() => Ok(Loaded { packs: Arc::new(packs), management, hash }),
             Ok(_) => Err(LoadError::Problems(problems)),
             Err(found) => {
                 problems.extend(found);
@@ -149,13 +157,26 @@ impl Sources {
     }
 }
 
-fn insert(packs: &mut BTreeMap<String, Arc<Pack>>, pack: Pack, files: &PackFiles) -> Option<Problem> {
+/// The pack that these files make: the same one, if none of them changed.
+fn again<'s>(
+    files: &PackFiles,
+    mut before: impl Iterator<Item = &'s Arc<Pack>>,
+) -> Result<Arc<Pack>, Vec<Problem>> {
+    let name = files.get("pack.toml").and_then(|file| Settings::parse(&file.shown, &file.text).ok());
+    let known = name.and_then(|settings| before.find(|pack| pack.settings.name == settings.name));
+    match known {
+        Some(pack) if pack.is_of(files) => Ok(Arc::clone(pack)),
+        known => Pack::load_after(files, known.map(Arc::as_ref)).map(Arc::new),
+    }
+}
+
+fn insert(packs: &mut BTreeMap<String, Arc<Pack>>, pack: Arc<Pack>, files: &PackFiles) -> Option<Problem> {
     let name = pack.name().to_owned();
     if packs.contains_key(&name) {
         let manifest = files.get("pack.toml")?;
         return Some(Problem::of_file(&manifest.shown, format!("another pack has the name `{name}`")));
     }
-    packs.insert(name, Arc::new(pack));
+    packs.insert(name, pack);
     None
 }
 

@@ -45,8 +45,8 @@ impl App {
 
     /// Loads the files; swaps them in if they are good and differ.
     pub async fn reload(&self) {
-        let sources = self.sources.clone();
-        let loading = tokio::task::spawn_blocking(move || sources.load());
+        let (sources, served) = (self.sources.clone(), self.snapshot.load_full());
+        let loading = tokio::task::spawn_blocking(move || sources.load_after(Some(&served)));
         let result = loading.await.unwrap_or(Err(LoadError::Defect));
         let now = self.clock.now();
         let mut serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use cedar_policy_core::ast::{
-    Entity, EntityReference, EntityType, EntityUID, Literal, PartialValue, PrincipalOrResourceConstraint,
-    Value, ValueKind,
+    Entity, EntityReference, EntityType, EntityUID, Expr, Literal, PartialValue,
+    PrincipalOrResourceConstraint, Value, ValueKind,
 };
 use smol_str::SmolStr;
 
@@ -56,7 +56,7 @@ pub struct Index {
 
 /// What a policy can be found by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Key {
+pub(super) enum Key {
     Only(Root, EntityUID),
     Within(Root, EntityUID),
     Type(Root, EntityType),
@@ -66,12 +66,12 @@ enum Key {
 impl Index {
     /// Of these rules, by their places in `all`.
     pub fn of(places: &[usize], all: &[Rule]) -> Self {
-        let keyed: Vec<(u32, Vec<Key>)> = places
+        let keyed: Vec<(u32, &[Key])> = places
             .iter()
-            .filter_map(|place| Some((u32::try_from(*place).ok()?, keys(all.get(*place)?))))
+            .filter_map(|place| Some((u32::try_from(*place).ok()?, all.get(*place)?.keys.as_slice())))
             .collect();
         let mut shared: Map<&Key, usize> = Map::default();
-        for key in keyed.iter().flat_map(|(_, keys)| keys) {
+        for key in keyed.iter().flat_map(|(_, keys)| *keys) {
             *shared.entry(key).or_default() += 1;
         }
         let mut index = Self::default();
@@ -197,20 +197,20 @@ fn of<'e>(entity: Option<&'e Entity>, name: &str) -> Option<&'e Value> {
     }
 }
 
-/// All that a rule can be found by.
-fn keys(rule: &Rule) -> Vec<Key> {
-    let mut keys = Vec::new();
-    for (root, constraint) in [(Root::Principal, &rule.principal), (Root::Resource, &rule.resource)] {
-        keys.extend(scope_key(root, constraint));
-    }
-    if let Some(condition) = rule.condition.as_deref() {
-        keys.extend(keys_of(condition).into_iter().map(|test| match test {
-            Test::Is(root, uid) => Key::Only(root, uid),
-            Test::In(root, uid) => Key::Within(root, uid),
-            Test::OfType(root, name) => Key::Type(root, name),
-            Test::Equals { root, name, value, guarded } => Key::Value { root, name, value, guarded },
-        }));
-    }
+/// All that a policy can be found by.
+pub(super) fn keys(
+    [principal, resource]: [&PrincipalOrResourceConstraint; 2],
+    condition: Option<&Expr>,
+) -> Vec<Key> {
+    let scopes = [(Root::Principal, principal), (Root::Resource, resource)];
+    let mut keys: Vec<Key> =
+        scopes.into_iter().filter_map(|(root, constraint)| scope_key(root, constraint)).collect();
+    keys.extend(condition.map(keys_of).unwrap_or_default().into_iter().map(|test| match test {
+        Test::Is(root, uid) => Key::Only(root, uid),
+        Test::In(root, uid) => Key::Within(root, uid),
+        Test::OfType(root, name) => Key::Type(root, name),
+        Test::Equals { root, name, value, guarded } => Key::Value { root, name, value, guarded },
+    }));
     keys
 }
 

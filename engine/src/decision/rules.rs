@@ -4,6 +4,7 @@
 //! oblige to. `cedar-policy` parses and validates; its evaluator judges each condition.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use cedar_policy_core::ast::{
@@ -13,7 +14,7 @@ use cedar_policy_core::ast::{
 use smol_str::SmolStr;
 
 use super::compiled::{Compiled, is_within};
-use super::index::Index;
+use super::index::{self, Index, Key};
 use super::obligation::{self, Obligation, ObligationError};
 use super::reach::{Node, Reach};
 use crate::entity::EntityStore;
@@ -29,13 +30,42 @@ pub struct Sourced {
     pub line: usize,
     /// Its text.
     pub text: Arc<str>,
+    /// What was prepared of it before, when its text is the same.
+    pub kept: Option<Arc<Prepared>>,
+    /// Whether validation had something to say of it.
+    pub told: bool,
 }
 
-/// One policy, prepared.
+/// One policy of a pack.
 #[derive(Debug)]
 pub struct Rule {
     /// The id that answers name.
     pub id: SmolStr,
+    /// The file that it stands in.
+    pub file: Arc<str>,
+    /// The line that it starts on, from 1.
+    pub line: usize,
+    /// Its text.
+    pub text: Arc<str>,
+    /// Whether validation had something to say of it.
+    pub told: bool,
+    /// What follows from its text.
+    pub prepared: Arc<Prepared>,
+}
+
+impl Deref for Rule {
+    type Target = Prepared;
+
+    fn deref(&self) -> &Prepared {
+        &self.prepared
+    }
+}
+
+/// What follows from a policy's text alone.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The policy.
+    pub policy: Policy,
     /// Permit or forbid.
     pub effect: Effect,
     /// Whom it is about.
@@ -50,12 +80,8 @@ pub struct Rule {
     pub obligations: Vec<Obligation>,
     /// What it can read.
     pub reach: Reach,
-    /// The file that it stands in.
-    pub file: Arc<str>,
-    /// The line that it starts on, from 1.
-    pub line: usize,
-    /// Its text.
-    pub text: Arc<str>,
+    /// What it can be found by.
+    pub(super) keys: Vec<Key>,
 }
 
 /// The rules that can apply to one action.
@@ -184,7 +210,23 @@ impl Actions {
 
 impl Rule {
     fn prepare(sourced: &Sourced) -> Result<Self, ObligationError> {
-        let policy = &sourced.policy;
+        let prepared = match &sourced.kept {
+            Some(kept) => Arc::clone(kept),
+            None => Arc::new(Prepared::of(&sourced.policy)?),
+        };
+        Ok(Self {
+            id: SmolStr::new(AsRef::<str>::as_ref(sourced.policy.id())),
+            file: Arc::clone(&sourced.file),
+            line: sourced.line,
+            text: Arc::clone(&sourced.text),
+            told: sourced.told,
+            prepared,
+        })
+    }
+}
+
+impl Prepared {
+    fn of(policy: &Policy) -> Result<Self, ObligationError> {
         let principal = policy.principal_constraint().into_inner();
         let resource = policy.resource_constraint().into_inner();
         let condition = policy.non_scope_constraints_arc().cloned();
@@ -194,17 +236,15 @@ impl Rule {
         let mut obligations = annotated(policy, "obligation", true)?;
         obligations.extend(annotated(policy, "advice", false)?);
         Ok(Self {
-            id: SmolStr::new(AsRef::<str>::as_ref(policy.id())),
+            policy: policy.clone(),
             effect: policy.effect(),
+            keys: index::keys([&principal, &resource], condition.as_deref()),
             principal,
             resource,
             compiled: condition.as_deref().and_then(Compiled::of),
             condition,
             obligations,
             reach,
-            file: Arc::clone(&sourced.file),
-            line: sourced.line,
-            text: Arc::clone(&sourced.text),
         })
     }
 }

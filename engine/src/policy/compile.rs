@@ -12,6 +12,7 @@ use cedar_policy::{
 use cedar_policy_core::ast::{Effect, Policy};
 
 use super::bounds;
+use super::earlier::Earlier;
 use super::files::SourceFile;
 use super::problem::Problem;
 use crate::decision::reason::is_reserved;
@@ -21,12 +22,20 @@ use crate::entity::EntityStore;
 /// More problems of one kind are not told: each is looked up in the text, and nobody reads on.
 const PROBLEMS: usize = 100;
 
-/// Parses the policies of one file. Each is named by its `@id`, or by file and place.
+/// Parses the policies of one file, but for those that are kept from before. Each is named by its `@id`, or by file and place.
 ///
 /// # Errors
 /// Everything that is wrong with the file.
-pub fn parse_file(file: &SourceFile, stem: &str) -> Result<Vec<Sourced>, Vec<Problem>> {
-    let parsed = parse(file)?;
+pub fn parse_file(
+    file: &SourceFile,
+    stem: &str,
+    earlier: &Earlier<'_>,
+) -> Result<Vec<Sourced>, Vec<Problem>> {
+    bounds::check(file).map_err(|problem| vec![problem])?;
+    let parsed = match earlier.policies(file) {
+        Some(parsed) => parsed,
+        None => parse_whole(file)?,
+    };
     let mut problems = Vec::new();
     let mut sourced = Vec::new();
     for (place, mut one) in parsed.into_iter().enumerate() {
@@ -35,7 +44,9 @@ pub fn parse_file(file: &SourceFile, stem: &str) -> Result<Vec<Sourced>, Vec<Pro
             let message = format!("`{id}` is the name of a reason and can't be the id of a policy");
             problems.push(at_line(file, one.line, message));
         }
-        one.policy = renamed(&one.policy, &id);
+        if AsRef::<str>::as_ref(one.policy.id()) != id {
+            one.policy = renamed(&one.policy, &id);
+        }
         sourced.push(one);
     }
     if problems.is_empty() { Ok(sourced) } else { Err(problems) }
@@ -46,7 +57,8 @@ pub fn parse_file(file: &SourceFile, stem: &str) -> Result<Vec<Sourced>, Vec<Pro
 /// # Errors
 /// Everything that is wrong with the text.
 pub fn parse_text(file: &SourceFile) -> Result<Vec<Sourced>, Vec<Problem>> {
-    let mut parsed = parse(file)?;
+    bounds::check(file).map_err(|problem| vec![problem])?;
+    let mut parsed = parse_whole(file)?;
     let ids: Option<Vec<String>> = parsed.iter().map(|one| annotated_id(&one.policy)).collect();
     if let Some(ids) = ids {
         for (one, id) in parsed.iter_mut().zip(&ids) {
@@ -66,8 +78,11 @@ fn renamed(policy: &Policy, id: &str) -> Policy {
     policy.new_id(cedar_policy_core::ast::PolicyID::from_string(id))
 }
 
-fn parse(file: &SourceFile) -> Result<Vec<Sourced>, Vec<Problem>> {
-    bounds::check(file).map_err(|problem| vec![problem])?;
+/// Parses a whole text, whose bounds were checked. Policies have the names that Cedar gives them.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(super) fn parse_whole(file: &SourceFile) -> Result<Vec<Sourced>, Vec<Problem>> {
     let set = PolicySet::from_str(&file.text).map_err(|errors| {
         let told = errors.iter().take(PROBLEMS);
         told.map(|error| Problem::from_cedar(&file.shown, &file.text, error)).collect::<Vec<_>>()
@@ -84,7 +99,8 @@ fn parse(file: &SourceFile) -> Result<Vec<Sourced>, Vec<Problem>> {
             let start = policy.loc().map_or(0, cedar_policy_core::parser::Loc::start);
             let text = policy.loc().and_then(|loc| loc.snippet()).unwrap_or_default();
             let file = Arc::clone(&file.shown);
-            (start, Sourced { policy: policy.clone(), file, line: 1, text: text.into() })
+            let text = text.into();
+            (start, Sourced { policy: policy.clone(), file, line: 1, text, kept: None, told: false })
         })
         .collect();
     parsed.sort_by_key(|(start, _)| *start);
@@ -169,11 +185,16 @@ fn json_place(message: &str) -> Option<(usize, usize)> {
     Some((line.parse().ok()?, column.parse().ok()?))
 }
 
-/// What validation says: errors, then warnings.
-pub fn validate(policies: &[Sourced], schema: &Schema, texts: &HashMap<Arc<str>, &str>) -> [Vec<Problem>; 2] {
+/// What validation says: errors, then warnings. It is noted of each policy whether there was something to say. What is kept
+/// from before is valid.
+pub fn validate(
+    policies: &mut [Sourced],
+    schema: &Schema,
+    texts: &HashMap<Arc<str>, &str>,
+) -> [Vec<Problem>; 2] {
     let mut set = PolicySet::new();
     let mut by_id = HashMap::new();
-    for sourced in policies {
+    for sourced in policies.iter().filter(|sourced| sourced.kept.is_none()) {
         by_id.insert(sourced.policy.id().to_string(), sourced);
         // The caller has made sure that no two share an id.
         set.add(sourced.policy.clone().into()).ok();
@@ -205,6 +226,11 @@ pub fn validate(policies: &[Sourced], schema: &Schema, texts: &HashMap<Arc<str>,
         if kind.len() < PROBLEMS {
             kind.push(problem(warning.policy_id(), warning));
         }
+    }
+    let warned = result.validation_warnings().map(ValidationWarning::policy_id);
+    let told: HashSet<String> = warned.chain(failed).map(ToString::to_string).collect();
+    for sourced in policies.iter_mut().filter(|sourced| sourced.kept.is_none()) {
+        sourced.told = told.contains(AsRef::<str>::as_ref(sourced.policy.id()));
     }
     [errors, warnings]
 }

@@ -7,6 +7,7 @@ use cedar_policy::Schema;
 use cedar_policy_core::ast::{Eid, EntityType, EntityUID};
 
 use super::compile;
+use super::earlier::{Earlier, digest};
 use super::files::{PackFiles, SourceFile};
 use super::problem::Problem;
 use super::settings::Settings;
@@ -27,6 +28,8 @@ pub struct Pack {
     pub schema: Option<Schema>,
     /// What is worth a word but does not stop it.
     pub warnings: Vec<Problem>,
+    /// What tells its files apart from others, by their names.
+    pub(super) digests: HashMap<String, [u8; 32]>,
     types: HashMap<String, EntityType>,
     action_type: EntityType,
     /// The types of the kinds that have a name of their own.
@@ -39,16 +42,25 @@ impl Pack {
     /// # Errors
     /// Everything that is wrong with them: nothing of the pack is used then.
     pub fn load(files: &PackFiles) -> Result<Self, Vec<Problem>> {
+        Self::load_after(files, None)
+    }
+
+    /// The same, when a pack was loaded before: what did not change is not parsed and checked again.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the files.
+    pub fn load_after(files: &PackFiles, before: Option<&Self>) -> Result<Self, Vec<Problem>> {
         let Some(manifest) = files.get("pack.toml") else {
             return Err(vec![Problem::of_file(&"pack.toml".into(), "a pack has a `pack.toml`")]);
         };
         let settings = Settings::parse(&manifest.shown, &manifest.text).map_err(|problem| vec![problem])?;
+        let earlier = before.map(|pack| Earlier::of(pack, files)).unwrap_or_default();
         let mut problems = Vec::new();
         let mut policies = Vec::new();
         let mut texts: HashMap<Arc<str>, &str> = HashMap::new();
         for (name, file) in files.deciding().filter(|(name, _)| name.ends_with(".cedar")) {
             texts.insert(Arc::clone(&file.shown), &file.text);
-            match compile::parse_file(file, name.trim_end_matches(".cedar")) {
+            match compile::parse_file(file, name.trim_end_matches(".cedar"), &earlier) {
                 Ok(parsed) => policies.extend(parsed),
                 Err(found) => problems.extend(found),
             }
@@ -59,12 +71,17 @@ impl Pack {
         problems.extend(compile::find_duplicates(&policies));
         let schema_file = files.get("schema.cedarschema").or_else(|| files.get("schema.cedarschema.json"));
         let schema = keep(schema_file.map(compile::parse_schema).transpose(), &mut problems).flatten();
-        let entities = compile::parse_entities(files.get("entities.json"), schema.as_ref());
-        let entities = keep(entities, &mut problems).unwrap_or_default();
+        let entities = match earlier.entities() {
+            Some(entities) => entities,
+            None => {
+                let entities = compile::parse_entities(files.get("entities.json"), schema.as_ref());
+                keep(entities, &mut problems).unwrap_or_default()
+            }
+        };
         let mut warnings = Vec::new();
         match (&schema, schema_file) {
             (Some(schema), _) if problems.is_empty() => {
-                let [errors, found] = compile::validate(&policies, schema, &texts);
+                let [errors, found] = compile::validate(&mut policies, schema, &texts);
                 problems.extend(errors);
                 warnings.extend(found);
             }
@@ -78,11 +95,28 @@ impl Pack {
         let rules = keep(compile::prepare(policies, &entities), &mut problems).unwrap_or_default();
         let types = keep(type_names(&settings, &entities, schema.as_ref(), manifest), &mut problems);
         let Some((types, action_type)) = types.filter(|_| problems.is_empty()) else { return Err(problems) };
-        let mut pack =
-            Self { settings, rules, entities, schema, warnings, types, action_type, kinds: Vec::new() };
+        let digests = files.deciding().map(|(name, file)| (name.clone(), digest(file))).collect();
+        let mut pack = Self {
+            settings,
+            rules,
+            entities,
+            schema,
+            warnings,
+            digests,
+            types,
+            action_type,
+            kinds: Vec::new(),
+        };
         let of_kind = |kind: Kind| Some((kind, pack.entity_type(kind.name())?));
         pack.kinds = Kind::NAMED.into_iter().filter_map(of_kind).collect();
         Ok(pack)
+    }
+
+    /// Whether these are its files, under the same names and with the same texts.
+    pub fn is_of(&self, files: &PackFiles) -> bool {
+        let mut all = files.deciding().peekable();
+        let is_same = |(name, file): (&String, &SourceFile)| self.digests.get(name) == Some(&digest(file));
+        all.peek().is_some() && files.deciding().count() == self.digests.len() && all.all(is_same)
     }
 
     /// What questions of one tenant and moment are judged by.

@@ -138,7 +138,7 @@ pub fn simulate(simulation: &Simulation, stop: &dyn Fn() -> bool) -> Result<Simu
 
 fn prepare(simulation: &Simulation) -> Result<(World, Validation), Vec<Problem>> {
     let file = SourceFile { shown: "policies".into(), text: simulation.policies.clone() };
-    let policies = compile::parse_text(&file)?;
+    let mut policies = compile::parse_text(&file)?;
     let duplicates = compile::find_duplicates(&policies);
     if !duplicates.is_empty() {
         return Err(duplicates);
@@ -161,7 +161,7 @@ fn prepare(simulation: &Simulation) -> Result<(World, Validation), Vec<Problem>>
         Some(schema) => {
             refuse("schema", limits::too_many_validations(policies.len(), schema))?;
             let texts = HashMap::from([(Arc::clone(&file.shown), file.text.as_str())]);
-            let [errors, _warnings] = compile::validate(&policies, schema, &texts);
+            let [errors, _warnings] = compile::validate(&mut policies, schema, &texts);
             let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
             Validation { valid: errors.is_empty(), errors }
         }

@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 
 /// Of what a test asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Root {
+pub(in crate::decision) enum Root {
     Principal,
     Resource,
     Context,

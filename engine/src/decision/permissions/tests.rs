@@ -164,7 +164,7 @@ fn listing(policies: &str, schema: Option<&str>, data: &Data, kinds: &[(Kind, En
     let file = |text: &str| SourceFile { shown: "x".into(), text: text.into() };
     let schema = schema.map(|text| compile::parse_schema(&file(text)).unwrap());
     let store = compile::parse_entities(None, schema.as_ref()).unwrap();
-    let rules = compile::prepare(compile::parse_file(&file(policies), "x").unwrap(), &store).unwrap();
+    let rules = compile::prepare(compile::parse_text(&file(policies)).unwrap(), &store).unwrap();
     let facts = Facts {
         data: data.pack("default", "world").map(std::sync::Arc::as_ref),
         inactive: Some(data.inactive("default")),
