@@ -97,8 +97,8 @@ pub fn evaluate(rules: &Rules, view: &View<'_>, question: &Question) -> Findings
     let pool = Pool::new(view, &question.laid_over, roots);
     let judged = if question.has_left_out() {
         // Every policy in whose scope this is counts then: one that would read what was left out denies.
-        let each = plan.rules.iter().filter_map(|place| u32::try_from(*place).ok());
-        each.map(|place| judge(rules, place, question, (&subjects, &pool), &mut findings)).collect()
+        let mut each = plan.rules.iter().filter_map(|place| u32::try_from(*place).ok());
+        each.try_for_each(|place| judge(rules, place, question, (&subjects, &pool), &mut findings))
     } else {
         let mut judged = Ok(());
         let uids = [&question.principal, &question.resource];
