@@ -37,7 +37,7 @@ mod lookup;
 mod reported;
 pub use explain::{Explanation, PolicyText};
 pub(crate) use inspection::Gathered;
-pub use inspection::{HOST, Inspection, Noticed, PluginCall, Risk};
+pub use inspection::{HOST, Inspection, Noticed, PluginCall, Risk, SHOWN, recorded};
 pub(crate) use lookup::PackLookup;
 pub use reported::Reported;
 

@@ -16,6 +16,7 @@ pub mod files;
 mod management;
 mod pack;
 pub mod problem;
+pub mod replay;
 pub mod settings;
 pub mod simulate;
 pub mod watch;

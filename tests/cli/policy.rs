@@ -5,6 +5,8 @@ use std::path::Path;
 use portcullis_tests::files::{copy, files, write};
 use portcullis_tests::{Cli, Pack, Ran, repository};
 
+mod diff;
+
 const CASES: &str = "cases:
   - name: alice reads
     request:

@@ -59,6 +59,13 @@ impl Cli {
         self
     }
 
+    /// The same with a path appended.
+    #[must_use]
+    pub fn operand(mut self, path: &Path) -> Self {
+        self.0.arg(path);
+        self
+    }
+
     /// The same, run in `folder`.
     #[must_use]
     pub fn current_dir(mut self, folder: &Path) -> Self {

@@ -19,15 +19,36 @@ use super::{AuditError, RecordId};
 pub fn each_newest<E: From<AuditError>>(
     data_dir: &Path,
     limit: usize,
+    wanted: impl FnMut(&RecordRef<'_>) -> bool,
+    visit: impl FnMut(Record) -> Result<(), E>,
+) -> Result<(), E> {
+    each_newest_in(&folder(data_dir)?, limit, wanted, visit)
+}
+
+/// The folder of a data folder's log.
+///
+/// # Errors
+/// When there is none.
+pub fn folder(data_dir: &Path) -> Result<std::path::PathBuf, AuditError> {
+    let folder = data_dir.join(FOLDER);
+    if folder.is_dir() { Ok(folder) } else { Err(AuditError::NoLog(folder)) }
+}
+
+/// The same of a folder of segments, which may be a copy.
+///
+/// # Errors
+/// As [`each_newest`].
+pub fn each_newest_in<E: From<AuditError>>(
+    folder: &Path,
+    limit: usize,
     mut wanted: impl FnMut(&RecordRef<'_>) -> bool,
     mut visit: impl FnMut(Record) -> Result<(), E>,
 ) -> Result<(), E> {
-    let folder = data_dir.join(FOLDER);
     if !folder.is_dir() {
-        return Err(AuditError::NoLog(folder).into());
+        return Err(AuditError::NoLog(folder.to_owned()).into());
     }
     let mut room = limit;
-    for segment in list(&folder)?.segments.into_iter().rev() {
+    for segment in list(folder)?.segments.into_iter().rev() {
         if room == 0 {
             break;
         }

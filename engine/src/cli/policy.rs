@@ -1,4 +1,4 @@
-//! `portcullis policy check | test`.
+//! `portcullis policy check | test | diff`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,12 +12,17 @@ use crate::policy::cases::{self, CaseResult};
 use crate::policy::files::PackFiles;
 use crate::policy::{Pack, problem::Problem};
 
+mod diff;
+
 #[derive(Debug, Subcommand)]
 pub(super) enum PolicyCommand {
     /// Parse and validate packs, as the server does before it serves them.
     Check(CheckArgs),
     /// Run the cases of packs.
     Test(TestArgs),
+    /// Replay the decision log against two folders of policies, and tell which decisions flip.
+    /// Exit status: 0 when none does, 3 when some do; with `--strict`, 4 when some can't be replayed.
+    Diff(diff::DiffArgs),
 }
 
 #[derive(Debug, Args)]
@@ -52,27 +57,29 @@ impl Folder {
     /// The packs that are meant. None is an error: a check that looked at nothing must not pass.
     fn packs(&self) -> Result<Vec<PackFiles>, Failure> {
         let named = self.folder.as_deref().or(self.policies.as_deref());
-        let folder = named.unwrap_or(Path::new("policies"));
-        let packs = if folder.join("pack.toml").is_file() {
-            vec![PackFiles::read(folder)?]
-        } else {
-            PackFiles::read_all(folder)?
-        };
-        if packs.is_empty() {
-            return Err(format!(
-                "there is no pack in `{}`: a pack is a folder with a `pack.toml`",
-                folder.display()
-            )
-            .into());
-        }
-        Ok(packs)
+        packs_in(named.unwrap_or(Path::new("policies")))
     }
+}
+
+/// The packs in a folder, or the one that it is. None is an error.
+fn packs_in(folder: &Path) -> Result<Vec<PackFiles>, Failure> {
+    let packs = if folder.join("pack.toml").is_file() {
+        vec![PackFiles::read(folder)?]
+    } else {
+        PackFiles::read_all(folder)?
+    };
+    if packs.is_empty() {
+        let shown = folder.display();
+        return Err(format!("there is no pack in `{shown}`: a pack is a folder with a `pack.toml`").into());
+    }
+    Ok(packs)
 }
 
 pub(super) fn run(command: &PolicyCommand) -> Result<ExitCode, Failure> {
     match command {
         PolicyCommand::Check(args) => check(args),
         PolicyCommand::Test(args) => test(args),
+        PolicyCommand::Diff(args) => diff::diff(args),
     }
 }
 

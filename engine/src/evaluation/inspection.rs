@@ -19,7 +19,7 @@ use crate::plugin::output::{Assessment, Contribution, Finding};
 pub const HOST: &str = "portcullis";
 
 /// How many findings an answer and a record show: those with the highest scores.
-const SHOWN: usize = 64;
+pub const SHOWN: usize = 64;
 
 /// Something that a plugin or the host noticed.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -89,6 +89,19 @@ impl Inspection {
     pub fn calls(&self) -> &[PluginCall] {
         &self.calls
     }
+}
+
+/// What policies saw of findings and risk that a record shows: `context.verified`. None of the findings may be missing.
+pub fn recorded(noticed: &[Noticed], risk: Option<&Risk>) -> Value {
+    let mut gathered = Gathered::default();
+    gathered.inspection.risk = risk.cloned();
+    for Noticed { plugin, rule, score, .. } in noticed {
+        gathered.count += 1;
+        gathered.highest = gathered.highest.max(*score);
+        gathered.rules.insert(rule.into());
+        gathered.plugins.insert(plugin.into());
+    }
+    gathered.verified()
 }
 
 /// What is found so far, and what policies will see of it.
