@@ -11,6 +11,7 @@ use std::sync::Arc;
 pub mod bounds;
 pub mod cases;
 pub mod compile;
+pub mod coverage;
 pub mod earlier;
 pub mod files;
 mod management;
@@ -166,7 +167,7 @@ fn again<'s>(
     let name = files.get("pack.toml").and_then(|file| Settings::parse(&file.shown, &file.text).ok());
     let known = name.and_then(|settings| before.find(|pack| pack.settings.name == settings.name));
     match known {
-        Some(pack) if pack.is_of(files) => Ok(Arc::clone(pack)),
+        Some(pack) if pack.is_of(files) => pack.tried(files).map(|()| Arc::clone(pack)),
         known => Pack::load_after(files, known.map(Arc::as_ref)).map(Arc::new),
     }
 }

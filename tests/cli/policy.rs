@@ -6,6 +6,8 @@ use portcullis_tests::files::{copy, files, write};
 use portcullis_tests::{Cli, Pack, Ran, repository};
 
 mod diff;
+mod exercise;
+mod fmt;
 
 const CASES: &str = "cases:
   - name: alice reads

@@ -1,28 +1,30 @@
-//! `portcullis policy check | test | diff`.
+//! `portcullis policy check | test | diff | fmt`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::{Failure, print, say};
 use crate::policy::bounds::on_deep_stack;
-use crate::policy::cases::{self, CaseResult};
 use crate::policy::files::PackFiles;
 use crate::policy::{Pack, problem::Problem};
 
 mod diff;
+mod fmt;
+mod test;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PolicyCommand {
     /// Parse and validate packs, as the server does before it serves them.
     Check(CheckArgs),
     /// Run the cases of packs.
-    Test(TestArgs),
+    Test(test::TestArgs),
     /// Replay the decision log against two folders of policies, and tell which decisions flip.
     /// Exit status: 0 when none does, 3 when some do; with `--strict`, 4 when some can't be replayed.
     Diff(diff::DiffArgs),
+    /// Lay policies out as Cedar's own formatter does. Comments stay.
+    Fmt(fmt::FmtArgs),
 }
 
 #[derive(Debug, Args)]
@@ -32,15 +34,6 @@ pub(super) struct CheckArgs {
     /// Warnings fail too.
     #[arg(long)]
     strict: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct TestArgs {
-    #[command(flatten)]
-    folder: Folder,
-    /// Write the results as JUnit XML.
-    #[arg(long, value_name = "FILE")]
-    junit: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -56,8 +49,11 @@ struct Folder {
 impl Folder {
     /// The packs that are meant. None is an error: a check that looked at nothing must not pass.
     fn packs(&self) -> Result<Vec<PackFiles>, Failure> {
-        let named = self.folder.as_deref().or(self.policies.as_deref());
-        packs_in(named.unwrap_or(Path::new("policies")))
+        packs_in(self.folder())
+    }
+
+    fn folder(&self) -> &Path {
+        self.folder.as_deref().or(self.policies.as_deref()).unwrap_or(Path::new("policies"))
     }
 }
 
@@ -78,16 +74,26 @@ fn packs_in(folder: &Path) -> Result<Vec<PackFiles>, Failure> {
 pub(super) fn run(command: &PolicyCommand) -> Result<ExitCode, Failure> {
     match command {
         PolicyCommand::Check(args) => check(args),
-        PolicyCommand::Test(args) => test(args),
+        PolicyCommand::Test(args) => test::test(args),
         PolicyCommand::Diff(args) => diff::diff(args),
+        PolicyCommand::Fmt(args) => fmt::fmt(args),
     }
 }
 
 fn load(files: &PackFiles) -> Result<Pack, Vec<Problem>> {
+    deeply(|| Pack::load(files))
+}
+
+/// The same whether the pack's cases hold or not.
+fn load_untried(files: &PackFiles) -> Result<Pack, Vec<Problem>> {
+    deeply(|| Pack::load_untried(files))
+}
+
+fn deeply(load: impl FnOnce() -> Result<Pack, Vec<Problem>> + Send) -> Result<Pack, Vec<Problem>> {
     let defect = || {
         vec![Problem::of_file(&"pack.toml".into(), "the loader failed, which is a defect of this program")]
     };
-    on_deep_stack(|| Pack::load(files)).unwrap_or_else(|| Err(defect()))
+    on_deep_stack(load).unwrap_or_else(|| Err(defect()))
 }
 
 fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
@@ -113,69 +119,4 @@ fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
         }
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-fn test(args: &TestArgs) -> Result<ExitCode, Failure> {
-    let mut report = Report::new("portcullis policy test");
-    let (mut passed, mut failed) = (0, 0);
-    for files in args.folder.packs()? {
-        let pack = match load(&files) {
-            Ok(pack) => pack,
-            Err(problems) => {
-                problems.iter().for_each(|problem| say(&format!("error: {problem}")));
-                return Ok(ExitCode::FAILURE);
-            }
-        };
-        let results = run_cases(&pack, &files)?;
-        print(pack.name());
-        let mut suite = TestSuite::new(pack.name().to_owned());
-        for result in &results {
-            show(result);
-            suite.add_test_case(to_junit(result));
-            if result.differences.is_empty() { passed += 1 } else { failed += 1 }
-        }
-        report.add_test_suite(suite);
-    }
-    if let Some(path) = &args.junit {
-        let text = report.to_string()?;
-        std::fs::write(path, text).map_err(|error| format!("can't write `{}`: {error}", path.display()))?;
-    }
-    print(&format!("{} cases: {passed} passed, {failed} failed", passed + failed));
-    if passed + failed == 0 {
-        return Err("the packs have no cases: a test that ran nothing has not passed".into());
-    }
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn run_cases(pack: &Pack, files: &PackFiles) -> Result<Vec<CaseResult>, Failure> {
-    let mut results = Vec::new();
-    for file in files.cases() {
-        let parsed = cases::parse(file).map_err(|problem| problem.to_string())?;
-        results.extend(parsed.cases.iter().map(|case| cases::run(pack, &file.shown, case)));
-    }
-    Ok(results)
-}
-
-fn show(result: &CaseResult) {
-    let mark = if result.differences.is_empty() { "ok  " } else { "FAIL" };
-    print(&format!("  {mark}  {}", result.name));
-    for difference in &result.differences {
-        print(&format!("          {difference}"));
-    }
-    if !result.differences.is_empty() {
-        print(&format!("          in {}", result.file));
-    }
-}
-
-fn to_junit(result: &CaseResult) -> TestCase {
-    let status = if result.differences.is_empty() {
-        TestCaseStatus::success()
-    } else {
-        let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-        status.set_message(result.differences.join("; "));
-        status
-    };
-    let mut case = TestCase::new(result.name.clone(), status);
-    case.set_classname(result.file.clone());
-    case
 }

@@ -4,12 +4,13 @@
 //! obligations as a list sorted by kind and target.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use cedar_policy_core::ast::{Value, ValueKind};
 use serde::Deserialize;
 
 use super::Pack;
-use super::files::SourceFile;
+use super::files::{PackFiles, SourceFile};
 use super::problem::Problem;
 use crate::clock::Timestamp;
 use crate::decision::value::{Record, parse_object};
@@ -125,25 +126,65 @@ pub fn run(pack: &Pack, file: &str, case: &Case) -> CaseResult {
 }
 
 fn answer(pack: &Pack, case: &Case) -> Result<Combined, String> {
-    let text = serde_json::to_string(&case.request).map_err(|error| error.to_string())?;
-    let asked: Asked<'_> = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-    let mut assertions = Assertions::parse(&asked).map_err(|error| error.to_string())?;
-    if let Some(verified) = &case.verified {
-        assertions.verify(record(verified)?);
-    }
     let understands = |kind: &str| case.understands.iter().any(|understood| understood == kind);
-    let data = assigned(pack, case)?;
-    let facts = pack.facts(&data, TENANT, Timestamp(0));
-    Ok(match assertions.question(&asked, pack, facts) {
+    let (data, question) = question(pack, case)?;
+    Ok(match question {
         None => Combined::deny(vec![Reason::TypeUnrepresentable]),
-        Some(mut question) => {
-            name_entities(case, &mut question)?;
+        Some(question) => {
+            let facts = pack.facts(&data, TENANT, Timestamp(0));
             let findings = evaluate(&pack.rules, &facts.about(&question.resource), &question);
             let mut combined = combine(&pack.rules, &findings, pack.settings.on_policy_error, &understands);
             combined.reasons.extend(question.left_out_pointers().into_iter().map(Reason::ValueLeftOut));
             combined
         }
     })
+}
+
+/// What a case asks, and the data that it is asked over; no question when Cedar can't say a type's name.
+pub(super) fn question(pack: &Pack, case: &Case) -> Result<(Data, Option<Question>), String> {
+    let text = serde_json::to_string(&case.request).map_err(|error| error.to_string())?;
+    let asked: Asked<'_> = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let mut assertions = Assertions::parse(&asked).map_err(|error| error.to_string())?;
+    if let Some(verified) = &case.verified {
+        assertions.verify(record(verified)?);
+    }
+    let data = assigned(pack, case)?;
+    let mut question = assertions.question(&asked, pack, pack.facts(&data, TENANT, Timestamp(0)));
+    if let Some(question) = &mut question {
+        name_entities(case, question)?;
+    }
+    Ok((data, question))
+}
+
+/// What is wrong with a pack that is to be loaded only when its cases hold.
+pub(super) fn hold(pack: &Pack, files: &PackFiles) -> Vec<Problem> {
+    let (mut problems, mut count) = (Vec::new(), 0_usize);
+    for file in files.cases() {
+        let cases = match parse(file) {
+            Ok(parsed) => parsed.cases,
+            Err(problem) => {
+                problems.push(problem);
+                continue;
+            }
+        };
+        count += cases.len();
+        let failed = cases.iter().map(|case| run(pack, &file.shown, case));
+        for result in failed.filter(|result| !result.differences.is_empty()) {
+            let message =
+                format!("the case `{}` does not hold: {}", result.name, result.differences.join("; "));
+            problems.push(match file.text.find(&result.name) {
+                Some(at) => Problem::at(&file.shown, &file.text, at, at + result.name.len(), message),
+                None => Problem::of_file(&file.shown, message),
+            });
+        }
+    }
+    if count == 0 && problems.is_empty() {
+        let manifest =
+            files.get("pack.toml").map_or_else(|| "pack.toml".into(), |file| Arc::clone(&file.shown));
+        let message = "the pack requires its cases (`require_cases`), and has none";
+        problems.push(Problem::of_file(&manifest, message));
+    }
+    problems
 }
 
 /// A record of Cedar; what Cedar can't say is an error here, and not left out.
@@ -174,7 +215,7 @@ fn name_entities(case: &Case, question: &mut Question) -> Result<(), String> {
     Ok(())
 }
 
-const TENANT: &str = "default";
+pub(super) const TENANT: &str = "default";
 
 /// The subject's roles, as a tenant's assignments.
 fn assigned(pack: &Pack, case: &Case) -> Result<Data, String> {
@@ -227,7 +268,6 @@ fn compare(answer: &Combined, expect: &Expectation) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::files::PackFiles;
 
     fn file(text: &str) -> SourceFile {
         SourceFile { shown: "x".into(), text: text.into() }

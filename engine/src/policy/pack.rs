@@ -6,11 +6,11 @@ use std::sync::Arc;
 use cedar_policy::Schema;
 use cedar_policy_core::ast::{Eid, EntityType, EntityUID};
 
-use super::compile;
 use super::earlier::{Earlier, digest};
 use super::files::{PackFiles, SourceFile};
 use super::problem::Problem;
 use super::settings::Settings;
+use super::{cases, compile};
 use crate::clock::Timestamp;
 use crate::decision::rules::Rules;
 use crate::entity::{Data, EntityStore, Facts, Kind};
@@ -40,7 +40,8 @@ impl Pack {
     /// Makes a pack of its files.
     ///
     /// # Errors
-    /// Everything that is wrong with them: nothing of the pack is used then.
+    /// Everything that is wrong with them, and cases that do not hold where the pack requires them: nothing of the pack is
+    /// used then.
     pub fn load(files: &PackFiles) -> Result<Self, Vec<Problem>> {
         Self::load_after(files, None)
     }
@@ -48,8 +49,30 @@ impl Pack {
     /// The same, when a pack was loaded before: what did not change is not parsed and checked again.
     ///
     /// # Errors
-    /// Everything that is wrong with the files.
+    /// As of [`Self::load`].
     pub fn load_after(files: &PackFiles, before: Option<&Self>) -> Result<Self, Vec<Problem>> {
+        let pack = Self::load_untried_after(files, before)?;
+        pack.tried(files).map(|()| pack)
+    }
+
+    /// Runs the cases, if it requires them.
+    ///
+    /// # Errors
+    /// Those that do not hold.
+    pub fn tried(&self, files: &PackFiles) -> Result<(), Vec<Problem>> {
+        let problems = if self.settings.require_cases { cases::hold(self, files) } else { Vec::new() };
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    /// A pack of its files without a look at its cases, whether it requires them or not: for those who run them.
+    ///
+    /// # Errors
+    /// Everything that is wrong with its files.
+    pub fn load_untried(files: &PackFiles) -> Result<Self, Vec<Problem>> {
+        Self::load_untried_after(files, None)
+    }
+
+    fn load_untried_after(files: &PackFiles, before: Option<&Self>) -> Result<Self, Vec<Problem>> {
         let Some(manifest) = files.get("pack.toml") else {
             return Err(vec![Problem::of_file(&"pack.toml".into(), "a pack has a `pack.toml`")]);
         };

@@ -21,6 +21,9 @@ pub struct Settings {
     /// What a failed `forbid` does.
     #[serde(default)]
     pub on_policy_error: OnPolicyError,
+    /// Whether it is loaded only when all of its cases hold.
+    #[serde(default)]
+    pub require_cases: bool,
     /// What the application's properties may do to stored attributes.
     #[serde(default)]
     pub properties: Properties,
