@@ -66,6 +66,7 @@ mod routes {
             mod evaluation;
             mod evaluation_errors;
             mod evaluations;
+            mod search;
         }
     }
     mod healthz;

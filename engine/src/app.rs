@@ -16,6 +16,7 @@ use crate::clock::{Clock, SharedClock, Timestamp};
 use crate::config::{Config, LogMode, LogSync};
 use crate::detect::Aftermath;
 use crate::evaluation::Circumstances;
+use crate::evaluation::search::Searches;
 use crate::metrics::Metrics;
 use crate::plugin::set::ShadowQueue;
 use crate::policy::{LoadError, Loaded, Snapshot, Sources};
@@ -73,6 +74,8 @@ pub struct App {
     pub shadow: ShadowQueue,
     /// What requests must be, by their routes.
     pub validation: Validation,
+    /// What searches share.
+    pub searches: Searches,
     /// Decisions on their way to detectors.
     pub aftermath: Aftermath,
     sources: Sources,
@@ -171,6 +174,7 @@ impl App {
         let loaded = sources.load()?;
         let metrics = Metrics::new();
         let shadow = ShadowQueue::new(config.plugins.shadow_queue);
+        let searches = Searches::new(config.search);
         reload::announce(&loaded, &metrics);
         let services = (&clock, &state, &keys);
         let (plugins, set) = plugins::Plugins::start(&config, root, services, &rng).await?;
@@ -196,6 +200,7 @@ impl App {
             calls_key: root.derive(Purpose::PluginCalls),
             shadow,
             validation,
+            searches,
             aftermath: Aftermath::default(),
             sources,
             plugins,

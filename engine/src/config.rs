@@ -15,12 +15,14 @@ mod environment;
 mod keys;
 mod obligations;
 mod plugins;
+mod search;
 pub mod validate;
 
 use environment::{environment, lay_over};
 pub use keys::{Keys, NamedKey};
 pub use obligations::Obligations;
 pub use plugins::{BudgetWish, PluginSection, Plugins};
+pub use search::Search;
 
 use crate::policy::problem::Problem;
 use crate::policy::settings::from_toml;
@@ -49,6 +51,8 @@ pub struct Config {
     pub validate: validate::Validate,
     /// How large a request may be.
     pub limits: Limits,
+    /// What a search may take.
+    pub search: Search,
     /// How decisions are recorded.
     pub decision_log: DecisionLog,
     /// What the program says of itself.
@@ -383,6 +387,8 @@ impl Config {
             ("limits.batch_bytes", self.limits.batch_bytes),
             ("limits.nesting", self.limits.nesting),
             ("limits.bulk_entities", self.limits.bulk_entities),
+            ("search.candidates", self.search.candidates),
+            ("search.at_once", self.search.at_once),
             ("server.connections", self.server.connections),
             ("server.workers", self.server.workers.unwrap_or(1)),
             ("decision_log.queue_records", self.decision_log.queue_records),

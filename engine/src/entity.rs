@@ -5,8 +5,8 @@
 //! a clock.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use cedar_policy_core::ast::{Entity, EntityUID};
 
@@ -17,6 +17,7 @@ pub mod data;
 pub mod encoded;
 pub mod exclusion;
 pub mod facts;
+pub mod families;
 pub mod holding;
 pub mod inactive;
 pub mod memory;
@@ -46,6 +47,8 @@ pub struct EntityStore {
     /// Shared: a reload that leaves them as they are makes no copy.
     by_uid: Arc<HashMap<EntityUID, Arc<Entity>, foldhash::fast::RandomState>>,
     number: u64,
+    /// All that is in an entity, by it; made when it is first asked for.
+    members: Arc<OnceLock<HashMap<EntityUID, Vec<EntityUID>, foldhash::fast::RandomState>>>,
 }
 
 impl Default for EntityStore {
@@ -58,7 +61,7 @@ impl EntityStore {
     /// Takes entities whose ancestors have been computed.
     pub fn new(entities: impl IntoIterator<Item = Arc<Entity>>) -> Self {
         let by_uid = entities.into_iter().map(|entity| (entity.uid().clone(), entity)).collect();
-        Self { by_uid: Arc::new(by_uid), number: fresh_number() }
+        Self { by_uid: Arc::new(by_uid), number: fresh_number(), members: Arc::default() }
     }
 
     /// The entity with this id.
@@ -74,6 +77,20 @@ impl EntityStore {
     /// All of them, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Entity>> {
         self.by_uid.values()
+    }
+
+    /// All of them that are in this entity, in no order.
+    pub fn members(&self, uid: &EntityUID) -> &[EntityUID] {
+        let members = self.members.get_or_init(|| {
+            let mut members: HashMap<_, Vec<_>, _> = HashMap::default();
+            for entity in self.by_uid.values() {
+                for ancestor in entity.ancestors() {
+                    members.entry(ancestor.clone()).or_default().push(entity.uid().clone());
+                }
+            }
+            members
+        });
+        members.get(uid).map_or(&[], Vec::as_slice)
     }
 
     /// Differs from every other's.

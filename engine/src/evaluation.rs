@@ -24,8 +24,8 @@ use crate::audit::{Batch, Kind};
 use crate::caller::{Caller, Right, RightOn, may};
 use crate::clock::Timestamp;
 use crate::decision::obligation::Obligation;
-use crate::decision::{self, Combined, Findings, Reason, Verdict};
-use crate::entity::Status;
+use crate::decision::{self, Combined, Findings, Question, Reason, Verdict};
+use crate::entity::{Facts, Status};
 use crate::policy::{Pack, Snapshot};
 use crate::question::{Asked, Assertions, Party, QuestionError};
 use crate::record::{Found, Record, STAGES, Severity, Stage, Via};
@@ -35,6 +35,7 @@ mod inspect;
 mod inspection;
 mod lookup;
 mod reported;
+pub mod search;
 pub use explain::{Explanation, PolicyText};
 pub(crate) use inspection::Gathered;
 pub use inspection::{HOST, Inspection, Noticed, PluginCall, Risk, SHOWN, recorded};
@@ -108,6 +109,12 @@ pub enum AskError {
     /// The only question is none.
     #[error(transparent)]
     Question(#[from] QuestionError),
+    /// It is a search, and there is no page.
+    #[error(transparent)]
+    Search(#[from] search::SearchError),
+    /// A defect.
+    #[error("the search failed, which is a defect of this program")]
+    Failed,
 }
 
 thread_local! {
@@ -307,17 +314,8 @@ impl<'a> Evaluation<'a> {
         let Some(question) = assertions.question(asked, pack, facts) else {
             return (Findings::default(), Combined::deny(vec![Reason::TypeUnrepresentable]));
         };
-        if let Some(reason) = inactivity(facts.status(&question.principal)) {
-            return (Findings::default(), Combined::deny(vec![reason]));
-        }
-        let findings = decision::evaluate(&pack.rules, &facts.about(&question.resource), &question);
-        self.lap(DECIDE);
         let understands = |kind: &str| by.understands.iter().any(|understood| understood == kind);
-        let on_error = pack.settings.on_policy_error;
-        let mut combined = decision::combine(&pack.rules, &findings, on_error, &understands);
-        combined.reasons.extend(question.left_out_pointers().into_iter().map(Reason::ValueLeftOut));
-        self.lap(OBLIGE);
-        (findings, combined)
+        judge(pack, facts, &question, &understands, |stage| self.lap(stage))
     }
 
     fn lap(&mut self, stage: usize) {
@@ -385,6 +383,7 @@ impl<'a> Evaluation<'a> {
                 .filter(|_| self.place == 0)
                 .and_then(|found| found.kept.as_deref()),
             found,
+            search: None,
         };
         let pushed = batch.push(&answer.decision_id, Kind::Decision, self.time, |out| record.write(out));
         if let Err(error) = pushed {
@@ -404,6 +403,26 @@ impl<'a> Evaluation<'a> {
 
 fn nanos(took: Duration) -> u64 {
     u64::try_from(took.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// What a pack says to one question, and what follows from it for a caller that understands so much.
+fn judge(
+    pack: &Pack,
+    facts: Facts<'_>,
+    question: &Question,
+    understands: &dyn Fn(&str) -> bool,
+    mut lap: impl FnMut(usize),
+) -> (Findings, Combined) {
+    if let Some(reason) = inactivity(facts.status(&question.principal)) {
+        return (Findings::default(), Combined::deny(vec![reason]));
+    }
+    let findings = decision::evaluate(&pack.rules, &facts.about(&question.resource), question);
+    lap(DECIDE);
+    let on_error = pack.settings.on_policy_error;
+    let mut combined = decision::combine(&pack.rules, &findings, on_error, understands);
+    combined.reasons.extend(question.left_out_pointers().into_iter().map(Reason::ValueLeftOut));
+    lap(OBLIGE);
+    (findings, combined)
 }
 
 /// Why a principal may not do anything, whatever policies say.

@@ -41,6 +41,7 @@ mod plugins;
 mod posted;
 mod principals;
 mod roles;
+mod search;
 mod sign;
 mod simulate;
 mod tls;
@@ -59,6 +60,17 @@ fn of_plugins() -> Router<Arc<App>> {
         .route("/v1/sign", post(sign::sign_message))
 }
 
+/// The routes of searches.
+fn of_searches() -> Router<Arc<App>> {
+    Router::new()
+        .route("/access/v1/search/subject", post(search::search_subjects))
+        .route("/access/v1/search/resource", post(search::search_resources))
+        .route("/access/v1/search/action", post(search::search_actions))
+        .route("/packs/{pack}/access/v1/search/subject", post(search::search_subjects))
+        .route("/packs/{pack}/access/v1/search/resource", post(search::search_resources))
+        .route("/packs/{pack}/access/v1/search/action", post(search::search_actions))
+}
+
 /// Every route.
 pub fn routes(app: Arc<App>) -> Router {
     Router::new()
@@ -73,6 +85,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/v1/policies/simulate", post(simulate::simulate_policies))
         .route("/v1/claims", post(claims::claim_key))
         .merge(of_plugins())
+        .merge(of_searches())
         .route("/v1/decisions", get(decisions::list_decisions))
         .route("/v1/decisions/{id}", get(decisions::read_decision))
         .route("/v1/roles", get(roles::list_roles).post(roles::create_role))

@@ -92,7 +92,7 @@ pub enum QuestionError {
 }
 
 /// What the application asserts, parsed; independent of any pack.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Assertions {
     subject: Object,
     resource: Object,

@@ -126,6 +126,24 @@ pub struct Record<'a> {
     pub stages: &'a [Stage<'static>],
     /// The calls of plugins that are kept for a replay, sealed, as base64.
     pub plugin_calls: Option<&'a str>,
+    /// What a search found; what was searched for has no id in `asked`.
+    pub search: Option<&'a Searched>,
+}
+
+/// What a search came to: one page of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Searched {
+    /// What was searched for: `subject`, `resource` or `action`.
+    #[serde(rename = "for")]
+    pub target: &'static str,
+    /// Whether candidates came from an index or were all there are.
+    pub by: &'static str,
+    /// How many were evaluated.
+    pub evaluated: usize,
+    /// How many were found, and answered.
+    pub found: usize,
+    /// Whether there are more.
+    pub more: bool,
 }
 
 /// What every record begins with, up to its id.
@@ -160,6 +178,7 @@ impl<'a> Record<'a> {
             errors: &[],
             stages: &[],
             plugin_calls: None,
+            search: None,
         }
     }
 }
@@ -227,6 +246,11 @@ impl Record<'_> {
             out.push(b',');
         }
         out.extend_from_slice(br#""authorizations":["#);
+        if self.search.is_some() {
+            // Many questions were judged; none of them is about this actor and this resource.
+            out.push(b']');
+            return Ok(());
+        }
         let decision: &[u8] = if self.allowed { br#"{"decision":"allow""# } else { br#"{"decision":"deny""# };
         for (place, policy) in self.policies.iter().enumerate() {
             comma(out, place);
@@ -284,6 +308,10 @@ impl Record<'_> {
             });
             out.extend_from_slice(br#","errors":"#);
             serde_json::to_writer(&mut *out, &shown.collect::<Vec<_>>())?;
+        }
+        if let Some(search) = self.search {
+            out.extend_from_slice(br#","search":"#);
+            serde_json::to_writer(&mut *out, search)?;
         }
         if let Some(calls) = self.plugin_calls {
             out.extend_from_slice(br#","plugin_calls":"#);

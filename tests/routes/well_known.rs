@@ -13,6 +13,10 @@ fn names(metadata: &Value, base: &str) {
     let of = |path: &str| json!(format!("{base}{path}"));
     assert_eq!(metadata["access_evaluation_endpoint"], of("/access/v1/evaluation"), "{metadata}");
     assert_eq!(metadata["access_evaluations_endpoint"], of("/access/v1/evaluations"), "{metadata}");
+    for target in ["subject", "resource", "action"] {
+        let named = &metadata[format!("search_{target}_endpoint")];
+        assert_eq!(*named, of(&format!("/access/v1/search/{target}")), "{metadata}");
+    }
 }
 
 #[test]

@@ -6,11 +6,12 @@
 
 use std::collections::BTreeSet;
 use std::hash::BuildHasher;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cedar_policy_core::ast::EntityUID;
 
 use super::assignment::{Assignment, Held};
+use super::families::Families;
 use super::fresh_number;
 use super::memory::Memory;
 use super::row::{Key, Row};
@@ -33,6 +34,8 @@ pub struct PackData {
     /// The roles that name others as exclusive.
     exclusive: Arc<BTreeSet<(u32, Box<str>)>>,
     hasher: foldhash::quality::RandomState,
+    /// Children by parent, once somebody has asked for them.
+    families: OnceLock<Families>,
     /// The same for all that came of one beginning.
     pub origin: u64,
     /// Differs with every change to what others build on.
@@ -54,6 +57,7 @@ impl PackData {
             built_on: Trie::default(),
             exclusive: Arc::default(),
             hasher: foldhash::quality::RandomState::default(),
+            families: OnceLock::new(),
             origin: fresh_number(),
             hierarchy: fresh_number(),
             number: fresh_number(),
@@ -126,6 +130,11 @@ impl PackData {
         self.by_subject.iter().filter_map(|held| held.first()).map(|one| one.subject.key())
     }
 
+    /// What is directly in each entity.
+    pub fn families(&self) -> &Families {
+        self.families.get_or_init(|| Families::of(self.rows(), self.assignments()))
+    }
+
     /// How many entities there are.
     #[cfg(test)]
     pub(super) fn entity_count(&self) -> usize {
@@ -158,8 +167,17 @@ impl PackData {
         parents.into_iter().for_each(|parent| self.build_on(parent));
         let exclusive = update.kind == Kind::Role && !update.settings.exclusive_with.is_empty();
         self.note_exclusive(key, exclusive);
-        let Self { rows, hasher, .. } = self;
-        rows.insert(hash(hasher, key), row.clone(), |old| old.key() == key, |row| hash(hasher, row.key()));
+        let Self { rows, hasher, families, .. } = self;
+        let old = rows.insert(
+            hash(hasher, key),
+            row.clone(),
+            |old| old.key() == key,
+            |row| hash(hasher, row.key()),
+        );
+        if let Some(families) = families.get_mut() {
+            old.iter().for_each(|old| families.remove_row(old));
+            families.put_row(&row);
+        }
         true
     }
 
@@ -173,7 +191,10 @@ impl PackData {
         }
         self.changed(key);
         self.note_exclusive(key, false);
-        self.rows.remove(hash(&self.hasher, key), |row| row.key() == key);
+        let old = self.rows.remove(hash(&self.hasher, key), |row| row.key() == key);
+        if let (Some(families), Some(old)) = (self.families.get_mut(), old) {
+            families.remove_row(&old);
+        }
         true
     }
 
@@ -187,6 +208,9 @@ impl PackData {
         self.changed(new.subject.key());
         let named = [Some(&new.role), new.place.target(), new.delegated_by.as_ref()];
         named.into_iter().flatten().for_each(|held| self.build_on(held.clone()));
+        if let Some(families) = self.families.get_mut() {
+            families.put_assignment(&new);
+        }
         let Self { assignments, by_subject, hasher, .. } = self;
         let (id, subject) = (&*new.id, new.subject.key());
         let same = |one: &Arc<Assignment>| *one.id == *id;
@@ -215,6 +239,9 @@ impl PackData {
         let Some(old) = found else { return };
         let subject = old.subject.key();
         self.changed(subject);
+        if let Some(families) = self.families.get_mut() {
+            families.remove_assignment(&old);
+        }
         let Self { by_subject, hasher, .. } = self;
         let held = by_subject.remove(hash(hasher, subject), |held| is_of(held, subject));
         let mut held = held.unwrap_or_default();

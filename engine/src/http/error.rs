@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::administration::AdminError;
 use crate::app::ChangeError;
 use crate::evaluation::AskError;
+use crate::evaluation::search::SearchError;
 use crate::oblige::{EditError, ObligeError};
 use crate::question::QuestionError;
 use crate::state::StateError;
@@ -33,6 +34,8 @@ pub(super) enum ApiError {
     PoliciesInvalid(Vec<String>),
     #[error("the cursor is not one of this server's, or belongs to a call with other parameters")]
     InvalidCursor,
+    #[error(transparent)]
+    Search(#[from] SearchError),
     #[error("this needs a caller key: `Authorization: Bearer pcc_…`")]
     KeyMissing,
     #[error("the caller key is not known here: it may be revoked, expired, or no caller key")]
@@ -86,6 +89,7 @@ impl ApiError {
             | Self::CredentialUnsupported
             | Self::PoliciesInvalid(_)
             | Self::InvalidCursor => StatusCode::BAD_REQUEST,
+            Self::Search(error) => search(*error).0,
             Self::KeyMissing | Self::KeyInvalid => StatusCode::UNAUTHORIZED,
             Self::RightMissing(_) => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -111,6 +115,7 @@ impl ApiError {
             Self::CredentialUnsupported => "credential_unsupported",
             Self::PoliciesInvalid(_) => "policies_invalid",
             Self::InvalidCursor => "invalid_cursor",
+            Self::Search(error) => search(*error).1,
             Self::KeyMissing => "caller_key_missing",
             Self::KeyInvalid => "caller_key_invalid",
             Self::RightMissing(_) => "right_missing",
@@ -163,6 +168,17 @@ fn administration(error: &AdminError) -> (StatusCode, &'static str) {
         AdminError::Change(ChangeError::Pending { .. }) => {
             (StatusCode::SERVICE_UNAVAILABLE, "revocation_pending")
         }
+    }
+}
+
+/// The status and code of a search without a page.
+fn search(error: SearchError) -> (StatusCode, &'static str) {
+    match error {
+        SearchError::InvalidToken => (StatusCode::BAD_REQUEST, "invalid_cursor"),
+        SearchError::RevisionDropped => (StatusCode::BAD_REQUEST, "revision_dropped"),
+        SearchError::TooWide(_) => (StatusCode::BAD_REQUEST, "search_too_wide"),
+        SearchError::TooSlow(_) => (StatusCode::SERVICE_UNAVAILABLE, "search_too_slow"),
+        SearchError::Busy | SearchError::Unrecorded => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
     }
 }
 
@@ -235,6 +251,8 @@ impl From<AskError> for ApiError {
                 Self::RightMissing(format!("assert_subject` on the pack `{pack}"))
             }
             AskError::Question(error) => error.into(),
+            AskError::Search(error) => error.into(),
+            AskError::Failed => Self::Defect,
         }
     }
 }

@@ -23,6 +23,12 @@ pub(super) struct MetadataResponse {
     access_evaluation_endpoint: String,
     /// Where a list of questions goes.
     access_evaluations_endpoint: String,
+    /// Where it is asked who may do something.
+    search_subject_endpoint: String,
+    /// Where it is asked to what something may be done.
+    search_resource_endpoint: String,
+    /// Where it is asked what may be done.
+    search_action_endpoint: String,
 }
 
 impl MetadataResponse {
@@ -30,6 +36,9 @@ impl MetadataResponse {
         Json(Self {
             access_evaluation_endpoint: format!("{base}/access/v1/evaluation"),
             access_evaluations_endpoint: format!("{base}/access/v1/evaluations"),
+            search_subject_endpoint: format!("{base}/access/v1/search/subject"),
+            search_resource_endpoint: format!("{base}/access/v1/search/resource"),
+            search_action_endpoint: format!("{base}/access/v1/search/action"),
             policy_decision_point: base,
         })
     }

@@ -13,7 +13,7 @@ use super::caller::Authenticated;
 use super::error::{ApiError, ProblemBody};
 use super::{
     assignments, authzen, claims, decide, decisions, elevations, entities, groups, health, keys, mask,
-    metadata, metrics, plugins, principals, roles, sign, simulate,
+    metadata, metrics, plugins, principals, roles, search, sign, simulate,
 };
 use crate::app::App;
 use crate::caller::Right;
@@ -24,6 +24,9 @@ use crate::caller::Right;
     paths(
         authzen::evaluate,
         authzen::evaluate_batch,
+        search::search_subjects,
+        search::search_resources,
+        search::search_actions,
         metadata::of_server,
         metadata::of_pack,
         decide::decide,
@@ -84,6 +87,9 @@ use crate::caller::Right;
         read_description,
         evaluate_in_pack,
         evaluate_batch_in_pack,
+        search::search_subjects_in_pack,
+        search::search_resources_in_pack,
+        search::search_actions_in_pack,
     ),
     modifiers(&CallerKey, &SingleOrBatch),
     security(("caller_key" = []))

@@ -1,10 +1,11 @@
 //! One pack: a policy set with its schema, entities and settings, ready to decide.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use cedar_policy::Schema;
 use cedar_policy_core::ast::{Eid, EntityType, EntityUID};
+use smol_str::SmolStr;
 
 use super::earlier::{Earlier, digest};
 use super::files::{PackFiles, SourceFile};
@@ -172,6 +173,22 @@ impl Pack {
     /// The Cedar action with this name.
     pub fn action(&self, name: &str) -> EntityUID {
         EntityUID::from_components(self.action_type.clone(), Eid::new(name), None)
+    }
+
+    /// The names of the actions that can be asked about these types: those of the schema, or without one, those that
+    /// policies name or entities describe.
+    pub fn action_names(&self, principal: &EntityType, resource: &EntityType) -> BTreeSet<SmolStr> {
+        let name = |uid: &EntityUID| {
+            let is_named = *uid.entity_type() == self.action_type;
+            is_named.then(|| SmolStr::new(AsRef::<str>::as_ref(uid.eid())))
+        };
+        let Some(schema) = &self.schema else { return self.rules.actions().filter_map(name).collect() };
+        let envs = schema.request_envs().filter(|env| {
+            let (asks, about): (&EntityType, &EntityType) =
+                (env.principal().as_ref(), env.resource().as_ref());
+            asks == principal && about == resource
+        });
+        envs.filter_map(|env| name(env.action().as_ref())).collect()
     }
 
     /// The name that requests and paths give it.

@@ -1,0 +1,337 @@
+//! What searches find against trying everything, on generated worlds and in both homes of entities.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::entity::{AssignmentUpdate, EntityUpdate, Kind, RoleSettings, Scope, Status, Update};
+use crate::policy::files::{PackFiles, SourceFile};
+
+const NOW: i64 = 1_000;
+
+/// A thousand worlds in a soak run.
+#[expect(clippy::disallowed_methods, reason = "a test stands outside the program: it has a real environment")]
+fn worlds() -> u32 {
+    if std::env::var_os("PORTCULLIS_SOAK").is_some_and(|value| value == "1") { 1_000 } else { 250 }
+}
+
+fn pack(policies: &str, entities: &Value) -> Arc<Pack> {
+    let file = |text: &str| SourceFile { shown: "generated".into(), text: text.into() };
+    let files = [
+        ("pack.toml".to_owned(), file("name = \"world\"")),
+        ("x.cedar".to_owned(), file(policies)),
+        ("entities.json".to_owned(), file(&entities.to_string())),
+    ];
+    Arc::new(Pack::load(&PackFiles { files: files.into() }).unwrap())
+}
+
+/// One entity: type, number, the number of what it is in, and a level.
+type Made = (&'static str, usize, Option<(&'static str, usize)>, i64);
+
+fn id_of((of, n): (&str, usize)) -> String {
+    format!("{}{n}", of.to_lowercase().chars().next().unwrap_or('x'))
+}
+
+fn in_files(all: &[Made]) -> Value {
+    let uid = |named: (&str, usize)| json!({"type": named.0, "id": id_of(named)});
+    let entity = |(of, n, parent, level): &Made| {
+        let parents: Vec<Value> = parent.iter().map(|parent| uid(*parent)).collect();
+        json!({"uid": uid((of, *n)), "attrs": {"level": level}, "parents": parents})
+    };
+    all.iter().map(entity).collect()
+}
+
+fn in_store((of, n, parent, level): &Made) -> Update {
+    Update::Entity(EntityUpdate {
+        tenant: "red".into(),
+        pack: "world".into(),
+        entity_type: (*of).into(),
+        id: id_of((of, *n)),
+        kind: if *of == "User" { Kind::User } else { Kind::Entity },
+        attributes: json!({"level": level}).to_string(),
+        tags: "{}".into(),
+        parents: parent.iter().map(|parent| (parent.0.into(), id_of(*parent))).collect(),
+        status: if *of == "User" && *level == 3 { Status::Locked } else { Status::Active },
+        settings: RoleSettings::default(),
+        version: 1,
+    })
+}
+
+fn entities() -> impl Strategy<Value = Vec<Made>> {
+    let one = (
+        prop_oneof![Just("User"), Just("Doc"), Just("Folder"), Just("Group")],
+        0_usize..6,
+        0_usize..4,
+        0_i64..4,
+    );
+    prop::collection::vec(one, 1..24).prop_map(|all| {
+        let mut made: Vec<Made> = Vec::new();
+        for (of, n, within, level) in all {
+            if made.iter().any(|known| (known.0, known.1) == (of, n)) {
+                continue;
+            }
+            let parent = match of {
+                "User" => Some(("Group", within)),
+                "Doc" => Some(("Folder", within)),
+                // Upwards alone: files may not go in circles.
+                _ if within > n => Some((of, within)),
+                _ => None,
+            };
+            made.push((of, n, parent, level));
+        }
+        made
+    })
+}
+
+fn assignments() -> impl Strategy<Value = Vec<Update>> {
+    let scope = prop_oneof![
+        Just(Scope::Tenant),
+        (0_usize..6).prop_map(|n| Scope::Resource("Doc".into(), id_of(("Doc", n)))),
+        (0_usize..4).prop_map(|n| Scope::ResourceTree("Folder".into(), id_of(("Folder", n)))),
+    ];
+    let subject = prop_oneof![
+        (0_usize..6).prop_map(|n| ("User", n)),
+        (0_usize..4).prop_map(|n| ("Group", n)),
+        (0_usize..6).prop_map(|n| ("Doc", n)),
+    ];
+    let one = (subject, 0_usize..3, scope, prop::option::of(900_i64..1_100));
+    prop::collection::vec(one, 0..6).prop_map(|all| {
+        let made = all.into_iter().enumerate().map(|(place, (subject, role, scope, ends_at))| {
+            Update::Assignment(AssignmentUpdate {
+                tenant: "red".into(),
+                pack: "world".into(),
+                id: format!("a{place}"),
+                subject: (subject.0.into(), id_of(subject)),
+                role: ("Role".into(), format!("r{role}")),
+                scope,
+                starts_at: None,
+                ends_at: ends_at.map(Timestamp),
+                delegated_by: None,
+                version: 1,
+            })
+        });
+        made.collect()
+    })
+}
+
+fn scope(variable: &'static str, own: &'static str, group: &'static str) -> impl Strategy<Value = String> {
+    (0_usize..9, 0_usize..4).prop_map(move |(form, n)| match form {
+        0 | 1 => format!("{variable} == {own}::\"{}\"", id_of((own, n))),
+        2 | 3 => format!("{variable} in {group}::\"{}\"", id_of((group, n))),
+        4 => format!("{variable} is {own} in {group}::\"{}\"", id_of((group, n))),
+        5 => format!("{variable} in Role::\"r{}\"", n % 3),
+        6 => format!("{variable} in {own}::\"{}\"", id_of((own, n))),
+        7 => format!("{variable} is {own}"),
+        _ => variable.to_owned(),
+    })
+}
+
+fn policies() -> impl Strategy<Value = String> {
+    let effect = prop_oneof![4 => Just("permit"), 1 => Just("forbid")];
+    let action = prop_oneof![
+        Just("action"),
+        Just("action == Action::\"read\""),
+        Just("action in [Action::\"read\", Action::\"write\"]"),
+    ];
+    let condition = prop_oneof![
+        3 => Just("true"),
+        1 => Just("principal has level && principal.level > 1"),
+        1 => Just("resource.level < 2"),
+        1 => Just("principal in Role::\"r0\""),
+    ];
+    let one =
+        (effect, scope("principal", "User", "Group"), action, scope("resource", "Doc", "Folder"), condition);
+    let shown = |(effect, principal, action, resource, condition)| {
+        format!("{effect}({principal}, {action}, {resource}) when {{ {condition} }};")
+    };
+    prop::collection::vec(one.prop_map(shown), 1..6).prop_map(|all| all.join("\n"))
+}
+
+fn asked(subject: &str, action: &str, resource: &str) -> Asked<'static> {
+    let party = |type_name: &'static str, id: &str| Party {
+        type_name: type_name.into(),
+        id: id.to_owned().into(),
+        properties: None,
+    };
+    let action = Act { name: action.to_owned().into(), properties: None };
+    Asked { subject: party("User", subject), action, resource: party("Doc", resource), context: None }
+}
+
+fn bounds(stop: &dyn Fn() -> bool) -> Bounds<'_> {
+    Bounds { candidates: 1_000_000, stop }
+}
+
+fn work((pack, data): (&Arc<Pack>, &Arc<Data>), asked: Asked<'static>, target: Target, limit: usize) -> Work {
+    Work {
+        data: Arc::clone(data),
+        tenant: "red".into(),
+        pack: Arc::clone(pack),
+        at: Timestamp(NOW),
+        assertions: Assertions::parse(&asked).unwrap(),
+        asked,
+        target,
+        after: None,
+        limit,
+    }
+}
+
+/// All pages, and whether they were found by an index.
+fn found(
+    world: (&Arc<Pack>, &Arc<Data>),
+    lists: &shared::Lists,
+    asked: &Asked<'static>,
+    target: Target,
+    limit: usize,
+) -> (Vec<SmolStr>, By) {
+    let mut all: Vec<SmolStr> = Vec::new();
+    loop {
+        let mut work = work(world, asked.clone(), target, limit);
+        work.after = all.last().cloned();
+        let page = work.find(&bounds(&|| false), lists).unwrap();
+        all.extend(page.ids);
+        if !page.more {
+            return (all, page.by);
+        }
+    }
+}
+
+/// Which of these an evaluation allows.
+fn tried(
+    (pack, data): (&Arc<Pack>, &Arc<Data>),
+    candidates: impl Iterator<Item = (SmolStr, Asked<'static>)>,
+) -> Vec<SmolStr> {
+    let facts = pack.facts(data, "red", Timestamp(NOW));
+    let allowed = candidates.filter(|(_, asked)| {
+        let question = Assertions::parse(asked).unwrap().question(asked, pack, facts).unwrap();
+        judge(pack, facts, &question, &|_| false, |_| {}).1.verdict == Verdict::Allow
+    });
+    let mut ids: Vec<SmolStr> = allowed.map(|(id, _)| id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: worlds(), ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_search_finds_what_evaluations_allow(
+        text in policies(),
+        made in entities(),
+        assigned in assignments(),
+        late in prop::collection::vec((0_usize..24, any::<bool>()), 0..6),
+        home in 0_usize..3,
+        limit in 1_usize..5,
+    ) {
+        let is_in_files = |place: usize| home == 0 || (home == 2 && place.is_multiple_of(2));
+        let of = |wanted: bool| made.iter().enumerate().filter(move |(place, _)| is_in_files(*place) == wanted).map(|(_, one)| *one);
+        let pack = pack(&text, &in_files(&of(true).collect::<Vec<_>>()));
+        let data = Data::default().apply(of(false).map(|one| in_store(&one)).chain(assigned.clone()));
+        // Made early, so that what comes later must be kept up with.
+        if let Some(data) = data.pack("red", "world") {
+            data.families();
+        }
+        let changes = late.iter().filter_map(|(place, gone)| {
+            let (of, n, parent, level) = made.get(*place).filter(|_| !is_in_files(*place))?;
+            let parent = parent.map(|(of, within)| (of, (within + 1) % 4)).filter(|parent| *parent != (*of, *n));
+            Some(match (*gone, in_store(&(*of, *n, parent, *level))) {
+                (true, Update::Entity(row)) => Update::EntityGone {
+                    tenant: row.tenant,
+                    pack: row.pack,
+                    entity_type: row.entity_type,
+                    id: row.id,
+                    kind: row.kind,
+                    status: row.status,
+                    version: 1,
+                },
+                (_, update) => update,
+            })
+        });
+        let taken = late.iter().filter(|(_, gone)| *gone).map(|(place, _)| Update::AssignmentGone {
+            tenant: "red".into(), pack: "world".into(), id: format!("a{}", place % 6), version: 1,
+        });
+        let data = Arc::new(data.apply(changes.chain(taken)));
+        let world = (&pack, &data);
+        let facts = pack.facts(&data, "red", Timestamp(NOW));
+        let all = |of: &str| candidates::all(facts, &of.parse().unwrap(), &bounds(&|| false)).unwrap();
+        let lists = shared::Lists::default();
+        for action in ["read", "fly"] {
+            for n in 0..6 {
+                let (user, doc) = (format!("u{n}"), format!("d{n}"));
+                let by_subject = asked("", action, &doc);
+                let expected = all("User").into_iter().map(|id| (id.clone(), asked(&id, action, &doc)));
+                let (ids, _) = found(world, &lists, &by_subject, Target::Subject, limit);
+                prop_assert_eq!(ids, tried(world, expected), "who may {} {}: {}", action, doc, &text);
+                let by_resource = asked(&user, action, "");
+                let expected = all("Doc").into_iter().map(|id| (id.clone(), asked(&user, action, &id)));
+                let (ids, _) = found(world, &lists, &by_resource, Target::Resource, limit);
+                prop_assert_eq!(ids, tried(world, expected), "{} may {} what: {}", user, action, &text);
+                let expected = ["read", "write"].into_iter().filter(|name| pack.rules.actions().any(|uid| uid.eid().escaped() == *name));
+                let expected = expected.map(|name| (SmolStr::new(name), asked(&user, name, &doc)));
+                let (ids, _) = found(world, &lists, &asked(&user, "", &doc), Target::Action, limit);
+                prop_assert_eq!(ids, tried(world, expected), "{} may what to {}: {}", user, doc, &text);
+            }
+        }
+    }
+}
+
+fn documents(count: usize) -> Arc<Data> {
+    let document = |n: usize| in_store(&("Doc", n, Some(("Folder", n % 1_000)), 1));
+    Arc::new(Data::default().apply((0..count).map(document)))
+}
+
+#[test]
+fn a_hundred_thousand_are_found_in_pages_each_once() {
+    let data = documents(100_000);
+    for (text, by) in [
+        ("permit(principal, action, resource) when { resource has level };", By::Trial),
+        ("permit(principal, action, resource in Folder::\"f7\");", By::Index),
+    ] {
+        let pack = pack(text, &json!([]));
+        let (ids, how) = found(
+            (&pack, &data),
+            &shared::Lists::default(),
+            &asked("u1", "read", ""),
+            Target::Resource,
+            1_000,
+        );
+        let mut expected: Vec<SmolStr> = (0..100_000)
+            .filter(|n| by == By::Trial || n % 1_000 == 7)
+            .map(|n| SmolStr::new(format!("d{n}")))
+            .collect();
+        expected.sort_unstable();
+        assert_eq!((ids, how), (expected, by), "{text}");
+    }
+}
+
+#[test]
+fn the_index_tries_none_but_those_that_policies_name() {
+    let data = documents(1_000);
+    let pack = pack(
+        r#"permit(principal == User::"u1", action == Action::"read", resource in Folder::"f3");
+           permit(principal == User::"u1", action == Action::"read", resource == Doc::"d5");
+           permit(principal == User::"u1", action == Action::"read", resource == Doc::"none");
+           permit(principal == User::"u2", action == Action::"read", resource);
+           forbid(principal, action, resource == Doc::"d5");"#,
+        &json!([]),
+    );
+    let find = |who: &str| {
+        let work = work((&pack, &data), asked(who, "read", ""), Target::Resource, 1_000);
+        work.find(&bounds(&|| false), &shared::Lists::default()).unwrap()
+    };
+    let page = find("u1");
+    assert_eq!((page.ids.as_slice(), page.by, page.evaluated), (&["d3".into()][..], By::Index, 2));
+    let page = find("u2");
+    assert_eq!((page.ids.len(), page.by, page.evaluated), (999, By::Trial, 1_000));
+    let page = find("u3");
+    assert_eq!((page.ids.len(), page.by, page.evaluated), (0, By::Index, 0));
+}
+
+#[test]
+fn a_search_whose_time_is_over_ends() {
+    let data = documents(10);
+    let pack = pack("permit(principal, action, resource);", &json!([]));
+    let work = work((&pack, &data), asked("u1", "read", ""), Target::Resource, 5);
+    let ended = work.find(&bounds(&|| true), &shared::Lists::default());
+    assert_eq!(ended.unwrap_err(), candidates::Beyond::Time);
+}
