@@ -37,7 +37,9 @@ pub struct Searches {
 
 /// Lists of candidates, the latest last.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Lists(Arc<Mutex<VecDeque<(ListKey, Arc<Vec<SmolStr>>)>>>);
+pub(super) struct Lists(Arc<Mutex<VecDeque<(ListKey, List)>>>);
+
+type List = Arc<Vec<SmolStr>>;
 
 /// Which list: of files and data as they are, each of which has a number that no other has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,7 +131,7 @@ impl Lists {
         &self,
         key: ListKey,
         make: impl FnOnce(&ListKey) -> Result<Option<Vec<SmolStr>>, Beyond>,
-    ) -> Result<Option<Arc<Vec<SmolStr>>>, Beyond> {
+    ) -> Result<Option<List>, Beyond> {
         if let Some(known) = self.get(&key) {
             return Ok(Some(known));
         }
@@ -138,12 +140,12 @@ impl Lists {
         Ok(Some(made))
     }
 
-    fn get(&self, key: &ListKey) -> Option<Arc<Vec<SmolStr>>> {
+    fn get(&self, key: &ListKey) -> Option<List> {
         let lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         lists.iter().find(|(known, _)| known == key).map(|(_, list)| Arc::clone(list))
     }
 
-    fn put(&self, key: ListKey, list: &Arc<Vec<SmolStr>>) {
+    fn put(&self, key: ListKey, list: &List) {
         if list.len() < WORTHWHILE || bytes(list) > LIST_BYTES {
             return;
         }

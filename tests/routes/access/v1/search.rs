@@ -185,6 +185,20 @@ forbid(principal, action, resource) when { principal has level && principal.leve
 }
 
 #[test]
+fn an_answer_says_on_request_how_it_was_found() {
+    let how = |path: &str, mut asked: Value| {
+        asked["explain"] = json!(true);
+        results(path, &asked)["page"]["properties"].clone()
+    };
+    assert_eq!(how(SUBJECT, readers()), json!({"by": "trial", "evaluated": 2}));
+    let asked = json!({"subject": user("bob"), "action": {"name": "read"}, "resource": {"type": "record"}});
+    assert_eq!(how(RESOURCE, asked.clone()), json!({"by": "index", "evaluated": 1}));
+    let mut writes = asked;
+    writes["action"]["name"] = json!("write");
+    assert_eq!(how(RESOURCE, writes), json!({"by": "trial", "evaluated": 2}));
+}
+
+#[test]
 fn a_search_is_recorded_once_and_is_no_decision() {
     let mut server = Server::with(crate::fixtures::records());
     let _ = server.post(SUBJECT, &readers()).expect_status(200);
