@@ -13,7 +13,7 @@ const POLICIES: &str =
 
 /// A pack with so many documents, of which every other one is open.
 fn documents(name: &str, count: usize) -> Pack {
-    let document = |n: usize| json!({"uid": {"type": "doc", "id": format!("d{n}")}, "attrs": {"open": n % 2 == 0}, "parents": []});
+    let document = |n: usize| json!({"uid": {"type": "doc", "id": format!("d{n}")}, "attrs": {"open": n.is_multiple_of(2)}, "parents": []});
     Pack::new(name).cedar(POLICIES).entities(&(0..count).map(document).collect())
 }
 
