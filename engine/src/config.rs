@@ -18,6 +18,8 @@ mod plugins;
 mod search;
 pub mod validate;
 
+#[cfg(test)]
+pub use environment::soak;
 use environment::{environment, lay_over};
 pub use keys::{Keys, NamedKey};
 pub use obligations::Obligations;
