@@ -198,7 +198,7 @@ fn tried(
     let facts = pack.facts(data, "red", Timestamp(NOW));
     let allowed = candidates.filter(|(_, asked)| {
         let question = Assertions::parse(asked).unwrap().question(asked, pack, facts).unwrap();
-        judge(pack, facts, &question, &|_| false, |_| {}).1.verdict == Verdict::Allow
+        judge((Evaluator::Compiled, pack), facts, &question, &|_| false, |_| {}).1.verdict == Verdict::Allow
     });
     let mut ids: Vec<SmolStr> = allowed.map(|(id, _)| id).collect();
     ids.sort_unstable();
