@@ -74,7 +74,8 @@ pub struct Findings {
     pub reads_left_out: bool,
     /// How many policies were looked at beyond their scope.
     pub judged: u32,
-    /// How many policies the compiled form had nothing to say of, so that Cedar's own evaluator judged them.
+    /// How many policies the compiled form had nothing to say of, so that Cedar's own evaluator judged them. Those that failed
+    /// are not counted: Cedar is asked for their message.
     pub left_to_cedar: u32,
     /// Whether the compiled form and Cedar's own evaluator said different things.
     pub differs: bool,
@@ -154,8 +155,10 @@ fn judge(
         Ok(held) => Ok(held),
         Err(GivesWay) if pool.is_unreadable() => return Err(GivesWay),
         Err(GivesWay) => {
-            findings.left_to_cedar += 1;
-            by_cedar(rule, question, pool)?
+            let held = by_cedar(rule, question, pool)?;
+            // One that fails is left to Cedar for its message alone.
+            findings.left_to_cedar += u32::from(held.is_ok() || rule.compiled.is_none());
+            held
         }
     };
     findings.note(place, rule.effect, held);
