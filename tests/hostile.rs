@@ -6,6 +6,7 @@ mod garbage;
 mod generated;
 mod generator;
 mod mutation;
+mod packs;
 
 use std::sync::OnceLock;
 use std::time::Duration;

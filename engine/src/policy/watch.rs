@@ -6,17 +6,24 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
-/// No change for this long ends a burst.
+mod writing;
+
+use writing::Writing;
+
+/// No change for this long ends a burst, while a file is being written.
 const QUIET: Duration = Duration::from_millis(200);
+/// It is enough when all that was written was closed.
+const QUIET_WHEN_CLOSED: Duration = Duration::from_millis(20);
 /// Files that were quiet by the notifications are looked at twice, so far apart.
-const STILL: Duration = Duration::from_millis(50);
+const STILL: Duration = Duration::from_millis(15);
 /// And so often, at most.
-const LOOKS: usize = 10;
+const LOOKS: usize = 30;
 /// A burst is cut here, so that a file that is written all the time can't hold a reload back.
 const LONGEST_BURST: Duration = Duration::from_secs(5);
 /// How often files are looked at without a notification.
@@ -26,6 +33,7 @@ const LOOK: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Watch {
     events: mpsc::Receiver<()>,
+    writing: Arc<Mutex<Writing>>,
     watcher: Option<RecommendedWatcher>,
     folders: Vec<PathBuf>,
     watched: BTreeMap<PathBuf, Identity>,
@@ -49,10 +57,16 @@ impl Watch {
         let folders: Vec<PathBuf> =
             folders.into_iter().map(|folder| std::path::absolute(&folder).unwrap_or(folder)).collect();
         let meant = folders.clone();
+        let writing = Arc::new(Mutex::new(Writing::default()));
+        let noted = Arc::clone(&writing);
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             let matters = event.as_ref().map_or(true, |event| {
                 let within = |path: &PathBuf| meant.iter().any(|folder| path.starts_with(folder));
-                !event.kind.is_access() && (event.paths.is_empty() || event.paths.iter().any(within))
+                let is_meant = event.paths.is_empty() || event.paths.iter().any(within);
+                if is_meant {
+                    noted.lock().unwrap_or_else(PoisonError::into_inner).note(event);
+                }
+                is_meant && (!event.kind.is_access() || is_closing(event))
             });
             if matters {
                 sender.try_send(()).ok();
@@ -66,7 +80,8 @@ impl Watch {
             }
         };
         let seen = marks(&folders);
-        let mut watch = Self { events, watcher, folders, watched: BTreeMap::new(), seen, notifies: true };
+        let mut watch =
+            Self { events, writing, watcher, folders, watched: BTreeMap::new(), seen, notifies: true };
         watch.attach();
         watch
     }
@@ -111,9 +126,15 @@ impl Watch {
     }
 
     async fn settle(&mut self) {
+        let writing = &self.writing;
+        let quiet = || {
+            let is_writing = writing.lock().unwrap_or_else(PoisonError::into_inner).is_any();
+            if is_writing { QUIET } else { QUIET_WHEN_CLOSED }
+        };
         let burst =
-            async { while let Ok(Some(())) = tokio::time::timeout(QUIET, self.events.recv()).await {} };
+            async { while let Ok(Some(())) = tokio::time::timeout(quiet(), self.events.recv()).await {} };
         tokio::time::timeout(LONGEST_BURST, burst).await.ok();
+        writing.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Watches folders that are not watched yet, or were made anew, and what holds them: a folder may be replaced whole.
@@ -138,6 +159,12 @@ impl Watch {
             }
         }
     }
+}
+
+/// Whether a file that was open for writing was closed.
+fn is_closing(event: &notify::Event) -> bool {
+    use notify::event::{AccessKind, AccessMode, EventKind};
+    matches!(event.kind, EventKind::Access(AccessKind::Close(AccessMode::Write)))
 }
 
 fn identity(folder: &Path) -> Option<Identity> {
