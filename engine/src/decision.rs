@@ -18,6 +18,7 @@ use crate::entity::View;
 
 mod combine;
 pub mod compiled;
+pub mod explain;
 pub mod index;
 pub mod obligation;
 pub mod permissions;

@@ -62,6 +62,8 @@ impl<'p> Earlier<'p> {
                 policy: rule.policy.clone(),
                 file: Arc::clone(&file.shown),
                 line: chunk.line,
+                column: chunk.column(&file.text),
+                offset: chunk.start,
                 text: Arc::clone(&rule.text),
                 kept: Some(Arc::clone(&rule.prepared)),
                 told: false,
@@ -77,6 +79,8 @@ impl<'p> Earlier<'p> {
         let alone = SourceFile { shown: Arc::clone(&file.shown), text };
         let mut parsed = compile::parse_whole(&alone).ok()?;
         let one = parsed.pop()?;
+        // What is blank has as many bytes as what stood there, not as many letters.
+        let one = Sourced { column: chunk.column(&file.text), ..one };
         parsed.is_empty().then_some(one)
     }
 }
@@ -93,6 +97,14 @@ struct Chunk<'t> {
     /// From 1.
     line: usize,
     text: &'t str,
+}
+
+impl Chunk<'_> {
+    /// In characters, from 1.
+    fn column(&self, whole: &str) -> usize {
+        let before = whole.get(..self.start).unwrap_or_default();
+        1 + before.chars().rev().take_while(|letter| *letter != '\n').count()
+    }
 }
 
 /// The policies of a text; none when its end belongs to none.

@@ -1,0 +1,70 @@
+//! What the clauses of policies read, with the values that it had.
+
+use std::collections::HashSet;
+
+use cedar_policy_core::ast::{Expr, ExprKind};
+use serde::Serialize;
+
+use super::Asking;
+use super::judge::Judge;
+use super::path::{Attribute, Holder, text, way};
+use super::shown::{EntityTold, ValueTold};
+use crate::decision::rules::Rule;
+
+/// An attribute, or a member of the context, that a clause reads.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Mattered {
+    /// As the policy has it: `resource.owner.level`.
+    pub read: String,
+    /// Whose attribute it is; absent for the context.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entity: Option<EntityTold>,
+    /// Its value; absent when it was not there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<ValueTold>,
+}
+
+/// How many are shown, and how many parts of one condition are looked through.
+const SHOWN: usize = 100;
+const PARTS: usize = 10_000;
+
+/// What these policies read.
+pub(super) fn of(asking: &Asking<'_>, rules: &[&Rule], cut: &mut bool) -> Vec<Mattered> {
+    let mut all = Vec::new();
+    let mut seen = HashSet::new();
+    for rule in rules {
+        let judge = Judge::new(asking, rule);
+        let Some(condition) = &rule.condition else { continue };
+        for (place, expr) in condition.subexpressions().enumerate() {
+            if place == PARTS || all.len() == SHOWN {
+                *cut = true;
+                break;
+            }
+            let Some((read, attribute)) = read(&judge, expr) else { continue };
+            if seen.insert(read.clone()) {
+                all.push(told(read, attribute));
+            }
+        }
+    }
+    all
+}
+
+fn read(judge: &Judge<'_, '_>, expr: &Expr) -> Option<(String, Attribute)> {
+    let (expr, further): (&Expr, Vec<_>) = match expr.expr_kind() {
+        ExprKind::GetAttr { .. } => (expr, Vec::new()),
+        ExprKind::HasAttr { expr, attr } => (expr, vec![attr]),
+        ExprKind::ExtHasAttr { expr, attrs } => (expr, attrs.iter().collect()),
+        _ => return None,
+    };
+    let (root, steps) = way(expr)?;
+    let read = text(&root.to_string(), steps.into_iter().chain(further.iter().copied()));
+    Some((read, judge.attribute(expr, further)?))
+}
+
+fn told(read: String, attribute: Attribute) -> Mattered {
+    let entity = match &attribute.holder {
+        Holder::Context => None,
+        Holder::Entity(uid) => Some(EntityTold::of(uid)),
+    };
+    Mattered { read, entity, value: attribute.value.as_ref().map(ValueTold::of) }
+}
