@@ -30,7 +30,7 @@ use crate::policy::{Pack, Snapshot};
 use crate::question::{Asked, Assertions, Party, QuestionError};
 use crate::record::{Found, Record, STAGES, Severity, Stage, Via};
 
-mod explain;
+pub(crate) mod explain;
 mod inspect;
 mod inspection;
 mod lookup;
@@ -363,7 +363,9 @@ impl<'a> Evaluation<'a> {
         }
         let Walk { app, by, snapshot, pack, ref inspection, ref first_id, .. } = *self.walk;
         let errors = pack.map(|pack| explain::failures(pack, findings)).unwrap_or_default();
-        let explanation = by.explain.then(|| Explanation::of(self.why.unwrap_or_default(), pack, findings));
+        let explanation = by
+            .explain
+            .then(|| Explanation::of(self.why.unwrap_or_default(), pack.map(AsRef::as_ref), findings));
         let mut answer = Answer {
             verdict: combined.verdict,
             decision_id: self.id,

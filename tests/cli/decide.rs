@@ -83,3 +83,21 @@ fn a_file_that_is_not_there_is_named() {
     assert_ne!(ran.status, 0);
     assert!(ran.stderr.contains("absent.json"), "{}", ran.stderr);
 }
+
+#[test]
+fn it_explains_a_denial_for_people_to_read() {
+    let folder = folder();
+    let ran = decide(
+        &folder,
+        &question("mallory", "read", "record-1").to_string(),
+        &["--explain", "--exit-status"],
+    );
+    assert_eq!(ran.status, 1, "{}", ran.output());
+    for part in ["deny: no_permit\n", "permits that come nearest:\n", "    FAIL ", "    ok   "] {
+        assert!(ran.stdout.contains(part), "no `{part}`: {}", ran.stdout);
+    }
+    let mut asked = question("alice", "read", "record-1");
+    asked["explain"] = json!(true);
+    let explanation = &answer(&decide(&folder, &asked.to_string(), &[]))["explanation"];
+    assert_eq!(explanation["policies"][0]["id"], json!("alice-and-bob-read"), "{explanation}");
+}

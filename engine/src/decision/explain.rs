@@ -25,7 +25,7 @@ pub use change::{ChangeKind, ChangeTold, Of};
 pub use clause::{ClauseTold, In};
 pub use mattered::Mattered;
 pub use place::{Position, Span};
-pub use shown::{EntityTold, ValueTold};
+pub use shown::EntityTold;
 
 use super::rules::Rules;
 use super::{Combined, Findings, OnPolicyError, Question, Reason, Verdict};
@@ -100,6 +100,7 @@ pub struct Why {
 
 /// A policy as it stands in its file, and what its clauses say.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = ExplainedPolicy)]
 pub struct PolicyTold {
     /// Its id.
     pub id: String,

@@ -1,7 +1,5 @@
 //! More about why, for those who ask.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 use smol_str::SmolStr;
 
@@ -11,7 +9,7 @@ use crate::entity::View;
 use crate::policy::Pack;
 use crate::record::PolicyFailure;
 
-pub(super) use crate::decision::explain::{Budget, Why};
+pub(crate) use crate::decision::explain::{Budget, Why};
 
 /// Why an answer is what it is.
 #[derive(Clone, Debug, Default, Serialize, utoipa::ToSchema)]
@@ -45,7 +43,7 @@ fn is_zero(count: &usize) -> bool {
 
 impl Explanation {
     /// The explanation of one answer of a pack.
-    pub fn of(why: Why, pack: Option<&Arc<Pack>>, findings: &Findings) -> Self {
+    pub fn of(why: Why, pack: Option<&Pack>, findings: &Findings) -> Self {
         let Why { policies, nearest, further, mattered, changes, cut } = why;
         let errors = pack.map(|pack| failures(pack, findings)).unwrap_or_default().into_iter();
         let errors = errors.map(|(policy, message)| PolicyFailure { policy: policy.to_string(), message });
@@ -65,7 +63,7 @@ pub(super) fn failures(pack: &Pack, findings: &Findings) -> Vec<(SmolStr, String
 }
 
 /// Explains one answer of a pack; nothing, when policies had no say in it.
-pub(super) fn why(
+pub(crate) fn why(
     pack: &Pack,
     (question, view): (&Question, &View<'_>),
     understands: &dyn Fn(&str) -> bool,

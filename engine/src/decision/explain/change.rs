@@ -194,6 +194,7 @@ fn edit(record: &mut BTreeMap<SmolStr, Value>, path: &[SmolStr], how: &Edit) -> 
 /// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ChangeKind)]
 pub enum ChangeKind {
     /// An attribute, or a member of the context, gets the value `value`.
     Set,
@@ -212,6 +213,7 @@ pub enum ChangeKind {
 /// Of what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ChangeOf)]
 pub enum Of {
     /// Of the subject.
     Principal,
@@ -225,6 +227,7 @@ pub enum Of {
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+#[schema(as = Change)]
 pub struct ChangeTold {
     /// What is done.
     pub change: ChangeKind,

@@ -16,6 +16,7 @@ use crate::decision::rules::Rule;
 /// Where a clause stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ClausePlace)]
 pub enum In {
     /// In the scope.
     Principal,
@@ -31,6 +32,7 @@ pub enum In {
 
 /// A clause, and what it says.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = ExplainedClause)]
 pub struct ClauseTold {
     /// Where it stands.
     #[serde(rename = "in")]

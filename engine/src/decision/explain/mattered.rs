@@ -13,15 +13,18 @@ use crate::decision::rules::Rule;
 
 /// An attribute, or a member of the context, that a clause reads.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = ReadValue)]
 pub struct Mattered {
     /// As the policy has it: `resource.owner.level`.
     pub read: String,
     /// Whose attribute it is; absent for the context.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entity: Option<EntityTold>,
-    /// Its value; absent when it was not there.
+    /// Its value, an entity as `{"__entity": …}` and a value of another type as `{"__extn": …}`; absent when it was not there.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub value: Option<ValueTold>,
+    pub value: Option<serde_json::Value>,
+    /// Whether the value is a long one, of which only the beginning is shown.
+    pub cut: bool,
 }
 
 /// How many are shown, and how many parts of one condition are looked through.
@@ -66,5 +69,7 @@ fn told(read: String, attribute: Attribute) -> Mattered {
         Holder::Context => None,
         Holder::Entity(uid) => Some(EntityTold::of(uid)),
     };
-    Mattered { read, entity, value: attribute.value.as_ref().map(ValueTold::of) }
+    let value = attribute.value.as_ref().map(ValueTold::of);
+    let cut = value.as_ref().is_some_and(|value| value.cut);
+    Mattered { read, entity, value: value.map(|value| value.json), cut }
 }

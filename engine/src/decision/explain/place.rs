@@ -10,6 +10,7 @@ use crate::decision::rules::Rule;
 
 /// A place in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = SourcePosition)]
 pub struct Position {
     /// The line, from 1.
     pub line: usize,
@@ -21,6 +22,7 @@ pub struct Position {
 
 /// A part of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = SourceSpan)]
 pub struct Span {
     /// Where it starts.
     pub start: Position,

@@ -17,6 +17,7 @@ const VALUE_BYTES: usize = 1_024;
 
 /// A type and an id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = EntityName)]
 pub struct EntityTold {
     /// Its type, as policies name it.
     #[serde(rename = "type")]
@@ -31,13 +32,11 @@ impl EntityTold {
     }
 }
 
-/// A value in JSON, entities as `{"__entity": …}` and other types as `{"__extn": …}`; if it is a long one, its beginning.
-#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
-pub struct ValueTold {
-    /// The value; of a long one, the beginning of its text.
-    pub json: serde_json::Value,
+/// A value in JSON; of a long one, the beginning of its text.
+pub(super) struct ValueTold {
+    pub(super) json: serde_json::Value,
     /// Whether it is only the beginning.
-    pub cut: bool,
+    pub(super) cut: bool,
 }
 
 impl ValueTold {
