@@ -155,7 +155,7 @@ pub async fn evaluate_batch(
     let mut batch = take_batch();
     let mut answers = Vec::with_capacity(items.len());
     for (place, item) in items.iter().enumerate() {
-        if place % 64 == 63 {
+        if place % 64 == 63 || by.explain {
             tokio::task::yield_now().await;
         }
         let evaluation = Evaluation::begin(&walk, place);

@@ -73,6 +73,11 @@ impl Budget {
         self.left.store(left.unwrap_or_default(), Ordering::Relaxed);
         left.is_some()
     }
+
+    /// Whether nothing is left of it.
+    fn is_spent(&self) -> bool {
+        self.left.load(Ordering::Relaxed) == 0
+    }
 }
 
 impl Default for Budget {
@@ -164,6 +169,7 @@ pub fn explain(asking: &Asking<'_>, findings: &Findings, combined: &Combined) ->
     if combined.verdict == Verdict::Deny {
         why.changes = search::changes(asking, findings, &ranked, &mut why.cut);
     }
+    why.cut |= asking.budget.is_spent();
     why
 }
 

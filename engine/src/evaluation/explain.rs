@@ -41,11 +41,16 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
+/// More policies that failed are not shown.
+const ERRORS: usize = 100;
+
 impl Explanation {
     /// The explanation of one answer of a pack.
     pub fn of(why: Why, pack: Option<&Pack>, findings: &Findings) -> Self {
-        let Why { policies, nearest, further, mattered, changes, cut } = why;
-        let errors = pack.map(|pack| failures(pack, findings)).unwrap_or_default().into_iter();
+        let Why { policies, nearest, further, mattered, changes, mut cut } = why;
+        let errors = pack.map(|pack| failures(pack, findings)).unwrap_or_default();
+        cut |= errors.len() > ERRORS;
+        let errors = errors.into_iter().take(ERRORS);
         let errors = errors.map(|(policy, message)| PolicyFailure { policy: policy.to_string(), message });
         let errors = errors.collect();
         Self { policies, errors, nearest, further_permits: further, mattered, changes, cut }

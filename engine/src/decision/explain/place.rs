@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     fn parts(text: &str) -> [&str; 3] {
-        scope(text).map(|part| part.map_or("", |part| &text[part]))
+        scope(text).map(|part| part.and_then(|part| text.get(part)).unwrap_or_default())
     }
 
     #[test]

@@ -104,7 +104,7 @@ pub(super) fn changes(
     candidates.sort_by_key(Vec::len);
     let mut trial = Trial::new(asking);
     let found = trial.those_that_work(&candidates);
-    *cut |= trial.is_spent;
+    *cut |= trial.is_spent || trial.is_cut;
     found.iter().filter_map(|set| set.iter().map(|change| change.tell(asking.question)).collect()).collect()
 }
 
@@ -129,13 +129,15 @@ struct Trial<'t, 'a> {
     asking: &'t Asking<'a>,
     left: usize,
     is_spent: bool,
+    /// Whether there is one that is too long to be shown.
+    is_cut: bool,
     /// What one evaluation takes of the budget.
     cost: usize,
 }
 
 impl<'t, 'a> Trial<'t, 'a> {
     fn new(asking: &'t Asking<'a>) -> Self {
-        Self { asking, left: EVALUATIONS, is_spent: false, cost: cost(asking) }
+        Self { asking, left: EVALUATIONS, is_spent: false, is_cut: false, cost: cost(asking) }
     }
 
     fn those_that_work(&mut self, candidates: &Ways) -> Ways {
@@ -153,7 +155,9 @@ impl<'t, 'a> Trial<'t, 'a> {
                 break;
             }
             let smallest = self.smallest(candidate);
-            if candidate.iter().all(|change| change.tell(self.asking.question).is_some()) {
+            if smallest.iter().any(|change| change.tell(self.asking.question).is_none()) {
+                self.is_cut = true;
+            } else {
                 found.retain(|set| !smallest.iter().all(|change| set.contains(change)));
                 found.push(smallest);
             }
@@ -200,6 +204,12 @@ fn is_allowed(asking: &Asking<'_>, question: &Question) -> bool {
     combine(asking.rules, &findings, asking.on_error, asking.understands).verdict == Verdict::Allow
 }
 
+/// What it takes to evaluate a policy; one that may read anything, and is Cedar's to judge, takes much.
+fn weight(rule: &Rule) -> usize {
+    let reads_all = rule.reach.unbounded && rule.condition.is_some() && rule.compiled.is_none();
+    1 + rule.text.len() / 256 + if reads_all { 2_000 } else { 0 }
+}
+
 /// What it takes to ask once: by the texts of the policies that the index finds.
 fn cost(asking: &Asking<'_>) -> usize {
     let question = asking.question;
@@ -215,7 +225,7 @@ fn cost(asking: &Asking<'_>) -> usize {
     for index in asking.rules.indexes(asking.rules.plan(&question.action)) {
         let found = index.each(&subjects, [&question.principal, &question.resource], &pool, |place| {
             let rule = usize::try_from(place).ok().and_then(|place| asking.rules.all.get(place));
-            cost += rule.map_or(0, |rule| 1 + rule.text.len() / 256);
+            cost += rule.map_or(0, weight);
         });
         if found.is_err() {
             return usize::MAX;

@@ -259,7 +259,7 @@ fn clauses_have_their_places_and_values_and_all_that_fail_are_seen() {
     assert!(policy.clauses[5].error.as_deref().unwrap().contains("none"), "{policy:?}");
     for clause in &policy.clauses {
         let span = clause.span.unwrap();
-        assert_eq!(&text[span.start.offset..span.end.offset], clause.text);
+        assert_eq!(text.get(span.start.offset..span.end.offset), Some(clause.text.as_str()));
         let lines: Vec<&str> = text.lines().collect();
         let line: String = lines[span.start.line - 1].chars().skip(span.start.column - 1).collect();
         assert!(line.starts_with(&clause.text), "{clause:?}");
@@ -288,8 +288,14 @@ fn the_work_has_a_bound_and_what_it_cut_is_said() {
     let either = (0..3_000).map(|n| format!("context.a{n} == {n}")).collect::<Vec<_>>().join(" || ");
     let nested = (0..100)
         .fold("false".to_owned(), |inner, n| format!("if context.c{n} then {inner} else context.d{n}"));
+    // Every level asks what would make the next one true, and what would make it false.
+    let doubled = (0..60)
+        .fold("context.a".to_owned(), |inner, n| format!("if ({inner}) then context.b{n} else context.c{n}"));
+    let twice = (0..60)
+        .fold("context.a".to_owned(), |inner, n| format!("!(context.b{n} && ({inner})) || context.c{n}"));
     for text in [many].into_iter().chain(
-        [long, either, nested].map(|one| format!("permit(principal, action, resource) when {{ {one} }};")),
+        [long, either, nested, doubled, twice]
+            .map(|one| format!("permit(principal, action, resource) when {{ {one} }};")),
     ) {
         let case = Case::of(&text, world(), json!({}));
         let explained = crate::policy::bounds::on_deep_stack(|| {

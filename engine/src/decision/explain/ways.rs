@@ -77,7 +77,8 @@ impl Judge<'_, '_> {
         if self.holds(expr) == Ok(wanted) {
             return as_it_is();
         }
-        if depth == DEEPEST {
+        // Each level may ask twice for the next.
+        if depth == DEEPEST || self.asking.budget.is_spent() {
             return Vec::new();
         }
         match expr.expr_kind() {
@@ -144,7 +145,8 @@ impl Judge<'_, '_> {
         }
         const MANY: usize = 100;
         let Some(entity) = self.entity(uid) else { return Vec::new() };
-        if group == uid || entity.ancestors().nth(MANY).is_some() {
+        let count = entity.ancestors().take(MANY + 1).count();
+        if group == uid || count > MANY || !self.asking.budget.take(count * count / 4) {
             return Vec::new();
         }
         let is_in = |one: &EntityUID, other: &EntityUID| {
