@@ -27,7 +27,7 @@ pub use mattered::Mattered;
 pub use place::{Position, Span};
 pub use shown::EntityTold;
 
-use super::rules::Rules;
+use super::rules::{Rule, Rules};
 use super::{Combined, Findings, OnPolicyError, Question, Reason, Verdict};
 use crate::entity::View;
 use judge::Judge;
@@ -141,11 +141,14 @@ pub fn explain(asking: &Asking<'_>, findings: &Findings, combined: &Combined) ->
         said.chain(findings.errors.iter().map(|(place, _)| place)).copied().collect();
     places.sort_unstable();
     let named: HashSet<&str> = combined.reasons.iter().filter_map(policy).collect();
-    for rule in places.iter().filter_map(|place| rules.all.get(*place)) {
-        if !named.contains(rule.id.as_str()) {
+    // What was permitted is denied by what the permits oblige to.
+    let failed = [Reason::ObligationConflict, Reason::ObligationUnsupported];
+    let obliges = combined.reasons.iter().any(|reason| failed.contains(reason));
+    for (place, rule) in places.into_iter().filter_map(|place| Some((place, rules.all.get(place)?))) {
+        if !named.contains(rule.id.as_str()) && !(obliges && findings.permits.contains(&place)) {
             continue;
         }
-        if why.policies.len() == SHOWN {
+        if why.policies.len() == SHOWN || !asking.budget.take(cost(rule)) {
             why.cut = true;
             break;
         }
@@ -157,11 +160,14 @@ pub fn explain(asking: &Asking<'_>, findings: &Findings, combined: &Combined) ->
     if combined.verdict == Verdict::Deny && findings.permits.is_empty() && !findings.reads_left_out {
         let (nearest, count) = search::nearest(asking, &mut why.cut);
         if combined.reasons.contains(&Reason::NoPermit) {
-            why.further = count - nearest.len().min(NEAREST);
             for rule in nearest.iter().take(NEAREST).filter_map(|place| rules.all.get(*place)) {
+                if !asking.budget.take(cost(rule)) {
+                    break;
+                }
                 why.nearest.push(Judge::new(asking, rule).tell(&mut why.cut));
                 shown.push(rule);
             }
+            why.further = count - why.nearest.len();
         }
         ranked = nearest;
     }
@@ -171,6 +177,11 @@ pub fn explain(asking: &Asking<'_>, findings: &Findings, combined: &Combined) ->
     }
     why.cut |= asking.budget.is_spent();
     why
+}
+
+/// What it takes to show a policy: answers are in memory before they are sent.
+fn cost(rule: &Rule) -> usize {
+    50 + rule.text.len().min(shown::POLICY) / 16
 }
 
 fn policy(reason: &Reason) -> Option<&str> {

@@ -200,16 +200,22 @@ mod tests {
     fn a_reload_makes_what_a_load_makes_and_keeps_what_is_the_same() {
         let many: String = (0..20).map(policy).collect();
         let before = Pack::load(&pack(&many)).unwrap();
-        let added = format!("// new\n{}{}{}", policy(100), many.replace("> 7 }", "> 70 }"), policy(101));
+        let line =
+            format!("@note(\"ü\") {} @note(\"é\") {} ", policy(102).trim_end(), policy(103).trim_end());
+        let added =
+            format!("// new\n{}{line}{}{}", policy(100), many.replace("> 7 }", "> 70 }"), policy(101));
         let (after, anew) =
             (Pack::load_after(&pack(&added), Some(&before)).unwrap(), Pack::load(&pack(&added)).unwrap());
         let shown = |pack: &Pack| -> Vec<String> {
             let one = |rule: &Rule| {
-                format!("{} {} {} {} {:?}", rule.id, rule.file, rule.line, rule.text, rule.condition)
+                let place = (&rule.file, rule.line, rule.column, rule.offset);
+                format!("{} {place:?} {} {:?}", rule.id, rule.text, rule.condition)
             };
             pack.rules.all.iter().map(one).collect()
         };
         assert_eq!(shown(&after), shown(&anew));
+        let last = anew.rules.all.last().unwrap();
+        assert_eq!(added.get(last.offset..), Some(&*format!("{}\n", last.text)));
         let known =
             |rule: &&Rule| before.rules.all.iter().any(|one| Arc::ptr_eq(&one.prepared, &rule.prepared));
         assert_eq!(after.rules.all.iter().filter(known).count(), 19);

@@ -119,6 +119,10 @@ pub(super) fn tell(judge: &Judge<'_, '_>, cut: &mut bool) -> (Vec<ClauseTold>, u
     let (parts, more) = parts(rule);
     *cut |= more || parts.len() > SHOWN;
     for part in &parts {
+        if judge.asking.budget.is_spent() {
+            *cut = true;
+            break;
+        }
         let value = judge.holds(part.expr);
         let holds = value == Ok(part.wanted);
         failing += usize::from(!holds);

@@ -30,6 +30,8 @@ pub struct Mattered {
 /// How many are shown, and how many parts of one condition are looked through.
 const SHOWN: usize = 100;
 const PARTS: usize = 10_000;
+/// What it takes to show one, which may be a kilobyte.
+const VALUE: usize = 20;
 
 /// What these policies read.
 pub(super) fn of(asking: &Asking<'_>, rules: &[&Rule], cut: &mut bool) -> Vec<Mattered> {
@@ -39,12 +41,13 @@ pub(super) fn of(asking: &Asking<'_>, rules: &[&Rule], cut: &mut bool) -> Vec<Ma
         let judge = Judge::new(asking, rule);
         let Some(condition) = &rule.condition else { continue };
         for (place, expr) in condition.subexpressions().enumerate() {
-            if place == PARTS || all.len() == SHOWN {
+            let is_paid = asking.budget.take(usize::from(place % 16 == 0));
+            if place == PARTS || all.len() == SHOWN || !is_paid {
                 *cut = true;
                 break;
             }
             let Some((read, attribute)) = read(&judge, expr) else { continue };
-            if seen.insert(read.clone()) {
+            if seen.insert(read.clone()) && asking.budget.take(VALUE) {
                 all.push(told(read, attribute));
             }
         }

@@ -35,6 +35,10 @@ forbid(principal, action, resource) when { resource has sealed && resource.seale
 @id("owner-closes")
 permit(principal, action == Action::"close", resource)
 when { resource has owner && resource.owner == principal };
+
+@id("masked-prints")
+@obligation("mask:/salary")
+permit(principal, action == Action::"print", resource);
 "#;
 
 fn server() -> &'static Server {
@@ -176,6 +180,15 @@ fn a_forbid_that_denies_is_lifted_by_what_makes_it_false() {
     assert!(allows(&asked));
 }
 
+#[test]
+fn a_permit_whose_obligation_denies_is_shown() {
+    let answer = explained(&question("ann", "print", json!({})));
+    assert_eq!(answer["reasons"], json!(["obligation_unsupported"]));
+    let policies = answer["explanation"]["policies"].as_array().unwrap();
+    assert!(policies.len() == 1 && policies[0]["id"] == json!("masked-prints"), "{answer}");
+    assert!(texts(&answer["explanation"]).is_empty(), "{answer}");
+}
+
 /// Applies what was told, as the application would: attributes as properties, actions' properties, memberships in the store.
 fn apply(asked: &mut Value, change: &Value) {
     let path: Vec<&str> =
@@ -298,8 +311,16 @@ fn a_batch_of_a_thousand_that_explain_themselves_ends() {
         .collect();
     let mut asked = question("ann", "read", json!({}));
     (asked["explain"], asked["evaluations"]) = (json!(true), items.into());
-    let answer = server().post("/v1/decide", &asked).expect_status(200).json();
+    let answer = server().post("/v1/decide", &asked).expect_status(200);
+    assert!(answer.text().len() < 8 << 20, "{} bytes", answer.text().len());
+    let answer = answer.json();
     let all = answer["evaluations"].as_array().unwrap();
     assert_eq!(all.len(), 1_000);
     assert!(all.iter().all(|one| one["decision"] == json!(false) && one["explanation"].is_object()));
+    let [first, last] = [&all[0], &all[999]].map(|one| &one["explanation"]);
+    assert!(
+        first["cut"] == json!(false) && first["nearest"].is_array() && first["changes"].is_array(),
+        "{first}"
+    );
+    assert!(last["cut"] == json!(true) || last["nearest"] == first["nearest"], "{last}");
 }
