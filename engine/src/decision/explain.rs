@@ -145,7 +145,8 @@ pub fn explain(asking: &Asking<'_>, findings: &Findings, combined: &Combined) ->
     let failed = [Reason::ObligationConflict, Reason::ObligationUnsupported];
     let obliges = combined.reasons.iter().any(|reason| failed.contains(reason));
     for (place, rule) in places.into_iter().filter_map(|place| Some((place, rules.all.get(place)?))) {
-        if !named.contains(rule.id.as_str()) && !(obliges && findings.permits.contains(&place)) {
+        let is_obliging = obliges && findings.permits.binary_search(&place).is_ok();
+        if !is_obliging && !named.contains(rule.id.as_str()) {
             continue;
         }
         if why.policies.len() == SHOWN || !asking.budget.take(cost(rule)) {
