@@ -18,12 +18,15 @@ mod plugins;
 mod search;
 pub mod validate;
 
+#[cfg(test)]
+pub use environment::soak;
 use environment::{environment, lay_over};
 pub use keys::{Keys, NamedKey};
 pub use obligations::Obligations;
 pub use plugins::{BudgetWish, PluginSection, Plugins};
 pub use search::Search;
 
+use crate::decision::Evaluator;
 use crate::policy::problem::Problem;
 use crate::policy::settings::from_toml;
 
@@ -162,11 +165,13 @@ pub struct Policies {
     pub management: Option<PathBuf>,
     /// Whether changes are loaded while the server runs.
     pub watch: bool,
+    /// Who evaluates decisions: `compiled`, `cedar`, or `compared` to have both do it each time.
+    pub evaluator: Evaluator,
 }
 
 impl Default for Policies {
     fn default() -> Self {
-        Self { folder: "policies".into(), management: None, watch: true }
+        Self { folder: "policies".into(), management: None, watch: true, evaluator: Evaluator::default() }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::decision::rules::{Rule, scope_matches};
 use crate::decision::slice::Slicer;
 use crate::decision::{NO_SLOTS, Question};
 use crate::entity::View;
+use crate::entity::interned::Interner;
 
 /// One policy, before one question.
 pub(super) struct Judge<'j, 'a> {
@@ -52,7 +53,8 @@ impl<'j, 'a> Judge<'j, 'a> {
             resource: &question.resource,
             context: &question.context,
         };
-        let compiled = Compiled::of(expr).and_then(|compiled| compiled.holds(&subjects, &self.pool).ok());
+        let compiled = Compiled::of(expr, &mut Interner::default())
+            .and_then(|compiled| compiled.holds(&subjects, &self.pool).ok());
         if let Some(held) = compiled {
             return Ok(held);
         }
