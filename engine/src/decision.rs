@@ -19,6 +19,7 @@ use crate::entity::View;
 mod combine;
 pub mod compiled;
 mod evaluator;
+pub mod explain;
 pub mod index;
 pub mod obligation;
 pub mod permissions;

@@ -30,13 +30,13 @@ use crate::policy::{Pack, Snapshot};
 use crate::question::{Asked, Assertions, Party, QuestionError};
 use crate::record::{Found, Record, STAGES, Severity, Stage, Via};
 
-mod explain;
+pub(crate) mod explain;
 mod inspect;
 mod inspection;
 mod lookup;
 mod reported;
 pub mod search;
-pub use explain::{Explanation, PolicyText};
+pub use explain::Explanation;
 pub(crate) use inspection::Gathered;
 pub use inspection::{HOST, Inspection, Noticed, PluginCall, Risk, SHOWN, recorded};
 pub(crate) use lookup::PackLookup;
@@ -155,7 +155,7 @@ pub async fn evaluate_batch(
     let mut batch = take_batch();
     let mut answers = Vec::with_capacity(items.len());
     for (place, item) in items.iter().enumerate() {
-        if place % 64 == 63 {
+        if place % 64 == 63 || by.explain {
             tokio::task::yield_now().await;
         }
         let evaluation = Evaluation::begin(&walk, place);
@@ -193,6 +193,8 @@ struct Walk<'a> {
     inspection: Option<Arc<Inspection>>,
     /// `context.verified`, when a stage has something to say there.
     verified: Option<Value>,
+    /// How much work all its explanations may be.
+    budget: explain::Budget,
 }
 
 /// The pack that judges: the one that is named, among those that the caller is bound to; else its
@@ -236,7 +238,17 @@ impl<'a> Walk<'a> {
         let pack = choose_pack(snapshot, by, now);
         vouch(app, snapshot, by, pack, now).await?;
         let first_id = app.new_id("dec_", now);
-        Ok(Self { app, by, snapshot, pack, now, first_id, inspection: None, verified: None })
+        Ok(Self {
+            app,
+            by,
+            snapshot,
+            pack,
+            now,
+            first_id,
+            inspection: None,
+            verified: None,
+            budget: explain::Budget::new(),
+        })
     }
 
     /// Stages `validate` and `detect`.
@@ -271,6 +283,7 @@ struct Evaluation<'a> {
     time: Timestamp,
     mark: Duration,
     stages: [Stage<'static>; 5],
+    why: Option<explain::Why>,
 }
 
 impl<'a> Evaluation<'a> {
@@ -285,7 +298,7 @@ impl<'a> Evaluation<'a> {
         for (stage, duration_ns) in stages.iter_mut().zip(times) {
             stage.duration_ns = duration_ns;
         }
-        Self { walk, place, id, time, mark: app.clock.monotonic(), stages }
+        Self { walk, place, id, time, mark: app.clock.monotonic(), stages, why: None }
     }
 
     fn finish(mut self, asked: &Asked<'_>, assertions: Assertions, batch: &mut Batch) -> Answer {
@@ -326,6 +339,10 @@ impl<'a> Evaluation<'a> {
                 "the compiled policies and Cedar differ: Cedar's word was taken"
             );
         }
+        if by.explain {
+            let asked = (&question, &facts.about(&question.resource));
+            self.why = explain::why(pack, asked, &understands, &self.walk.budget, (&judged.0, &judged.1));
+        }
         judged
     }
 
@@ -356,7 +373,9 @@ impl<'a> Evaluation<'a> {
         }
         let Walk { app, by, snapshot, pack, ref inspection, ref first_id, .. } = *self.walk;
         let errors = pack.map(|pack| explain::failures(pack, findings)).unwrap_or_default();
-        let explanation = by.explain.then(|| Explanation::of(pack, &policies, &errors));
+        let explanation = by
+            .explain
+            .then(|| Explanation::of(self.why.unwrap_or_default(), pack.map(AsRef::as_ref), findings));
         let mut answer = Answer {
             verdict: combined.verdict,
             decision_id: self.id,

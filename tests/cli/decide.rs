@@ -1,11 +1,12 @@
 //! `portcullis decide -f FILE`: one decision without a server.
 
 use portcullis_tests::files::write;
-use portcullis_tests::{Cli, Ran};
+use portcullis_tests::{Cli, Ran, repository};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::fixtures::{properties, question, records};
+use crate::readme::blocks;
 
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -82,4 +83,44 @@ fn a_file_that_is_not_there_is_named() {
         .run();
     assert_ne!(ran.status, 0);
     assert!(ran.stderr.contains("absent.json"), "{}", ran.stderr);
+}
+
+#[test]
+fn it_explains_a_denial_for_people_to_read() {
+    let folder = folder();
+    let ran = decide(
+        &folder,
+        &question("mallory", "read", "record-1").to_string(),
+        &["--explain", "--exit-status"],
+    );
+    assert_eq!(ran.status, 1, "{}", ran.output());
+    for part in ["deny: no_permit\n", "permits that come nearest:\n", "    FAIL ", "    ok   "] {
+        assert!(ran.stdout.contains(part), "no `{part}`: {}", ran.stdout);
+    }
+    let mut asked = question("alice", "read", "record-1");
+    asked["explain"] = json!(true);
+    let explanation = &answer(&decide(&folder, &asked.to_string(), &[]))["explanation"];
+    assert_eq!(explanation["policies"][0]["id"], json!("alice-and-bob-read"), "{explanation}");
+}
+
+#[test]
+fn the_how_to_shows_what_is_printed() {
+    let path = repository().join("docs/how-to/explain-a-denial.md");
+    let shown = blocks(&std::fs::read_to_string(path).unwrap());
+    let block = |language: &str| &shown.iter().find(|(of, _)| of == language).expect("a block").1;
+    let (_, request) = block("sh").split_once("<<'END'\n").unwrap();
+    let (request, _) = request.split_once("END\n").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("request.json");
+    write(&file, request);
+    let decide = |further: &[&str]| {
+        let arguments = ["decide"].into_iter().chain(further.iter().copied());
+        Cli::new(arguments).path("-f", &file).path("--policies", &repository().join("policies")).run()
+    };
+    assert_eq!(decide(&["--explain"]).stdout.trim_end(), block("text").trim_end());
+    let mut asked: Value = serde_json::from_str(request).unwrap();
+    asked["explain"] = json!(true);
+    write(&file, asked.to_string());
+    let changes: Value = serde_json::from_str(block("json")).unwrap();
+    assert_eq!(answer(&decide(&[]))["explanation"]["changes"], changes);
 }

@@ -29,6 +29,10 @@ pub struct Sourced {
     pub file: Arc<str>,
     /// The line that it starts on, from 1.
     pub line: usize,
+    /// The column, in characters, from 1.
+    pub column: usize,
+    /// How many bytes of the file come before it.
+    pub offset: usize,
     /// Its text.
     pub text: Arc<str>,
     /// What was prepared of it before, when its text is the same.
@@ -46,6 +50,10 @@ pub struct Rule {
     pub file: Arc<str>,
     /// The line that it starts on, from 1.
     pub line: usize,
+    /// The column, in characters, from 1.
+    pub column: usize,
+    /// How many bytes of the file come before it.
+    pub offset: usize,
     /// Its text.
     pub text: Arc<str>,
     /// Whether validation had something to say of it.
@@ -220,6 +228,8 @@ impl Rule {
             id: SmolStr::new(AsRef::<str>::as_ref(sourced.policy.id())),
             file: Arc::clone(&sourced.file),
             line: sourced.line,
+            column: sourced.column,
+            offset: sourced.offset,
             text: Arc::clone(&sourced.text),
             told: sourced.told,
             prepared,

@@ -1,63 +1,59 @@
 //! More about why, for those who ask.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 use smol_str::SmolStr;
 
-use crate::decision::Findings;
+use crate::decision::explain::{Asking, ChangeTold, Mattered, PolicyTold, explain};
+use crate::decision::{Combined, Findings, Question, Reason};
+use crate::entity::View;
 use crate::policy::Pack;
 use crate::record::PolicyFailure;
 
-/// The policies behind an answer.
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub(crate) use crate::decision::explain::{Budget, Why};
+
+/// Why an answer is what it is.
+#[derive(Clone, Debug, Default, Serialize, utoipa::ToSchema)]
 pub struct Explanation {
-    /// Those that determined it.
-    pub policies: Vec<PolicyText>,
+    /// The policies that determined it.
+    pub policies: Vec<PolicyTold>,
     /// Those that failed.
     pub errors: Vec<PolicyFailure>,
+    /// When nothing permits: the permits that come nearest, those first of which the fewest clauses fail.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub nearest: Vec<PolicyTold>,
+    /// How many more permits could be about the action.
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schema(required = false)]
+    pub further_permits: usize,
+    /// What the clauses of these policies read, with the values that it had.
+    pub mattered: Vec<Mattered>,
+    /// For a deny: sets of changes, each of which would permit. Each was tried.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub changes: Vec<Vec<ChangeTold>>,
+    /// Whether a bound was met, so that something is left out.
+    pub cut: bool,
 }
 
-/// A policy as it stands in its file.
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
-pub struct PolicyText {
-    /// Its id.
-    pub id: String,
-    /// `permit` or `forbid`.
-    pub effect: String,
-    /// The file's name.
-    pub file: String,
-    /// The line that it starts on, from 1.
-    pub line: usize,
-    /// Its text.
-    pub text: String,
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
+
+/// More policies that failed are not shown.
+const ERRORS: usize = 100;
 
 impl Explanation {
-    /// The explanation of one answer.
-    pub(super) fn of(pack: Option<&Arc<Pack>>, policies: &[SmolStr], errors: &[(SmolStr, String)]) -> Self {
-        let rules = pack.into_iter().flat_map(|pack| &pack.rules.all);
-        let texts = rules.filter(|rule| policies.contains(&rule.id)).map(|rule| PolicyText {
-            id: rule.id.to_string(),
-            effect: rule.effect.to_string(),
-            // The folder is the operator's business.
-            file: rule.file.rsplit('/').next().unwrap_or_default().to_owned(),
-            line: rule.line,
-            text: excerpt(&rule.text),
-        });
-        let errors = errors
-            .iter()
-            .map(|(policy, message)| PolicyFailure { policy: policy.to_string(), message: message.clone() });
-        Self { policies: texts.collect(), errors: errors.collect() }
-    }
-}
-
-/// A policy's text; a long one is cut, since a batch may explain a thousand answers.
-fn excerpt(text: &str) -> String {
-    const CHARACTERS: usize = 4_000;
-    match text.char_indices().nth(CHARACTERS) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
+    /// The explanation of one answer of a pack.
+    pub fn of(why: Why, pack: Option<&Pack>, findings: &Findings) -> Self {
+        let Why { policies, nearest, further, mattered, changes, mut cut } = why;
+        let errors = pack.map(|pack| failures(pack, findings)).unwrap_or_default();
+        cut |= errors.len() > ERRORS;
+        let errors = errors.into_iter().take(ERRORS);
+        let errors = errors.map(|(policy, message)| PolicyFailure { policy: policy.to_string(), message });
+        let errors = errors.collect();
+        Self { policies, errors, nearest, further_permits: further, mattered, changes, cut }
     }
 }
 
@@ -69,4 +65,21 @@ pub(super) fn failures(pack: &Pack, findings: &Findings) -> Vec<(SmolStr, String
         .iter()
         .filter_map(|(place, message)| Some((rule(place)?.id.clone(), message.clone())))
         .collect()
+}
+
+/// Explains one answer of a pack; nothing, when policies had no say in it.
+pub(crate) fn why(
+    pack: &Pack,
+    (question, view): (&Question, &View<'_>),
+    understands: &dyn Fn(&str) -> bool,
+    budget: &Budget,
+    (findings, combined): (&Findings, &Combined),
+) -> Option<Why> {
+    let inactive = [Reason::PrincipalLocked, Reason::PrincipalDisabled];
+    if combined.reasons.iter().any(|reason| inactive.contains(reason)) {
+        return None;
+    }
+    let (rules, on_error) = (&pack.rules, pack.settings.on_policy_error);
+    let asking = Asking { rules, view, question, on_error, understands, budget };
+    Some(explain(&asking, findings, combined))
 }

@@ -326,6 +326,8 @@ pub mod offline {
         pub pack: Option<Cow<'a, str>>,
         /// The obligation kinds that the caller will carry out.
         pub understands: Vec<Cow<'a, str>>,
+        /// Whether the answer explains itself.
+        pub explain: bool,
     }
 
     impl<'a> Request<'a> {
@@ -352,7 +354,8 @@ pub mod offline {
                 context: request.context,
             };
             let asked = parts.read::<Strict>()?;
-            Ok(Self { asked, pack: request.pack, understands: request.understands.unwrap_or_default() })
+            let understands = request.understands.unwrap_or_default();
+            Ok(Self { asked, pack: request.pack, understands, explain: request.explain.unwrap_or_default() })
         }
     }
 }

@@ -100,15 +100,24 @@ pub(super) fn parse_whole(file: &SourceFile) -> Result<Vec<Sourced>, Vec<Problem
             let text = policy.loc().and_then(|loc| loc.snippet()).unwrap_or_default();
             let file = Arc::clone(&file.shown);
             let text = text.into();
-            (start, Sourced { policy: policy.clone(), file, line: 1, text, kept: None, told: false })
+            let (line, column, offset) = (1, 1, start);
+            (
+                start,
+                Sourced { policy: policy.clone(), file, line, column, offset, text, kept: None, told: false },
+            )
         })
         .collect();
     parsed.sort_by_key(|(start, _)| *start);
-    let (mut line, mut counted) = (1, 0);
+    let (mut line, mut column, mut counted) = (1, 1, 0);
     let with_line = parsed.into_iter().map(|(start, mut sourced)| {
         // From one policy to the next: a text with many is read once.
-        line += file.text.get(counted..start).map_or(0, |between| between.matches('\n').count());
-        (counted, sourced.line) = (start, line);
+        let between = file.text.get(counted..start).unwrap_or_default();
+        line += between.matches('\n').count();
+        column = match between.rsplit_once('\n') {
+            Some((_, before)) => 1 + before.chars().count(),
+            None => column + between.chars().count(),
+        };
+        (counted, sourced.line, sourced.column) = (start, line, column);
         sourced
     });
     Ok(with_line.collect())

@@ -62,6 +62,8 @@ impl<'p> Earlier<'p> {
                 policy: rule.policy.clone(),
                 file: Arc::clone(&file.shown),
                 line: chunk.line,
+                column: chunk.column(&file.text),
+                offset: chunk.start,
                 text: Arc::clone(&rule.text),
                 kept: Some(Arc::clone(&rule.prepared)),
                 told: false,
@@ -77,6 +79,8 @@ impl<'p> Earlier<'p> {
         let alone = SourceFile { shown: Arc::clone(&file.shown), text };
         let mut parsed = compile::parse_whole(&alone).ok()?;
         let one = parsed.pop()?;
+        // What is blank has as many bytes as what stood there, not as many letters.
+        let one = Sourced { column: chunk.column(&file.text), ..one };
         parsed.is_empty().then_some(one)
     }
 }
@@ -93,6 +97,14 @@ struct Chunk<'t> {
     /// From 1.
     line: usize,
     text: &'t str,
+}
+
+impl Chunk<'_> {
+    /// In characters, from 1.
+    fn column(&self, whole: &str) -> usize {
+        let before = whole.get(..self.start).unwrap_or_default();
+        1 + before.chars().rev().take_while(|letter| *letter != '\n').count()
+    }
 }
 
 /// The policies of a text; none when its end belongs to none.
@@ -188,16 +200,22 @@ mod tests {
     fn a_reload_makes_what_a_load_makes_and_keeps_what_is_the_same() {
         let many: String = (0..20).map(policy).collect();
         let before = Pack::load(&pack(&many)).unwrap();
-        let added = format!("// new\n{}{}{}", policy(100), many.replace("> 7 }", "> 70 }"), policy(101));
+        let line =
+            format!("@note(\"ü\") {} @note(\"é\") {} ", policy(102).trim_end(), policy(103).trim_end());
+        let added =
+            format!("// new\n{}{line}{}{}", policy(100), many.replace("> 7 }", "> 70 }"), policy(101));
         let (after, anew) =
             (Pack::load_after(&pack(&added), Some(&before)).unwrap(), Pack::load(&pack(&added)).unwrap());
         let shown = |pack: &Pack| -> Vec<String> {
             let one = |rule: &Rule| {
-                format!("{} {} {} {} {:?}", rule.id, rule.file, rule.line, rule.text, rule.condition)
+                let place = (&rule.file, rule.line, rule.column, rule.offset);
+                format!("{} {place:?} {} {:?}", rule.id, rule.text, rule.condition)
             };
             pack.rules.all.iter().map(one).collect()
         };
         assert_eq!(shown(&after), shown(&anew));
+        let last = anew.rules.all.last().unwrap();
+        assert_eq!(added.get(last.offset..), Some(&*format!("{}\n", last.text)));
         let known =
             |rule: &&Rule| before.rules.all.iter().any(|one| Arc::ptr_eq(&one.prepared, &rule.prepared));
         assert_eq!(after.rules.all.iter().filter(known).count(), 19);

@@ -2,6 +2,7 @@
 //! obligations and its values are each in a file of their own.
 
 mod batch;
+mod explain;
 mod http;
 mod obligations;
 mod plugins;
