@@ -162,11 +162,13 @@ pub struct Policies {
     pub management: Option<PathBuf>,
     /// Whether changes are loaded while the server runs.
     pub watch: bool,
+    /// How many sets of packs that were served are kept, to go back to.
+    pub revisions_kept: usize,
 }
 
 impl Default for Policies {
     fn default() -> Self {
-        Self { folder: "policies".into(), management: None, watch: true }
+        Self { folder: "policies".into(), management: None, watch: true, revisions_kept: 100 }
     }
 }
 
@@ -387,6 +389,7 @@ impl Config {
             ("limits.batch_bytes", self.limits.batch_bytes),
             ("limits.nesting", self.limits.nesting),
             ("limits.bulk_entities", self.limits.bulk_entities),
+            ("policies.revisions_kept", self.policies.revisions_kept),
             ("search.candidates", self.search.candidates),
             ("search.at_once", self.search.at_once),
             ("server.connections", self.server.connections),

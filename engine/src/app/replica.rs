@@ -47,6 +47,8 @@ pub(super) struct Known {
     pub(super) data: Arc<Data>,
     /// What callers say of plugins' modes.
     pub(super) modes: Arc<Overrides>,
+    /// The set of packs that is served whatever the folder holds.
+    pub(super) pin: Option<Arc<str>>,
 }
 
 /// The turn to take changes over, or to make one.
@@ -260,7 +262,7 @@ impl App {
         if served.revision.sequence == known.sequence {
             return;
         }
-        let serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
         // Whoever was later may be first here, and what is served never goes back: save to another database.
         let served = self.snapshot.load();
         if known.sequence < served.revision.sequence && known.sequence != self.replica.sequence() {
@@ -269,6 +271,10 @@ impl App {
         let plugins = served.plugins().with_overrides(&known.modes);
         let snapshot = serving.loaded.at(known.sequence, known.data).with_plugins(plugins);
         self.snapshot.store(Arc::new(snapshot));
+        if serving.pin != known.pin {
+            serving.pin = known.pin;
+            self.pin_changed.notify_one();
+        }
         self.revisions.send_replace(known.sequence);
     }
 }
