@@ -87,6 +87,7 @@ mod routes {
             mod simulate;
         }
         mod principals;
+        mod revisions;
         mod role_assignments;
         mod roles;
         mod sign;
