@@ -90,6 +90,7 @@ mod routes {
         mod revisions;
         mod role_assignments;
         mod roles;
+        mod shadow;
         mod sign;
     }
     mod well_known;

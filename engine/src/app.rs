@@ -28,6 +28,7 @@ use crate::state::{Settings, State, StateError};
 use crate::store::{Store, StoreError};
 use crate::validate::{ValidateError, Validation};
 
+mod candidate;
 mod changing;
 mod events;
 mod plugins;
@@ -38,6 +39,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use candidate::Shadowed;
 pub use changing::{Actor, ChangeError, Changing, Done};
 pub use plugins::PluginStatus;
 pub use reload::ReloadStatus;
@@ -74,6 +76,8 @@ pub struct App {
     pub calls_key: Key,
     /// Calls of plugins off the path.
     pub shadow: ShadowQueue,
+    /// Packs in shadow.
+    pub shadowed: Shadowed,
     /// What requests must be, by their routes.
     pub validation: Validation,
     /// What searches share.
@@ -194,6 +198,7 @@ impl App {
         let (packs, loaded) = load_first(&store, &sources, known.pin.as_ref()).await?;
         let metrics = Metrics::new();
         let shadow = ShadowQueue::new(config.plugins.shadow_queue);
+        let shadowed = Shadowed::new(config.policies.shadow_queue);
         let searches = Searches::new(config.search);
         reload::announce(&loaded, &metrics);
         let services = (&clock, &state, &keys);
@@ -221,6 +226,7 @@ impl App {
             keys,
             calls_key: root.derive(Purpose::PluginCalls),
             shadow,
+            shadowed,
             validation,
             searches,
             aftermath: Aftermath::default(),

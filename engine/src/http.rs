@@ -43,6 +43,7 @@ mod principals;
 mod revisions;
 mod roles;
 mod search;
+mod shadow;
 mod sign;
 mod simulate;
 mod tls;
@@ -68,6 +69,8 @@ fn of_revisions() -> Router<Arc<App>> {
         .route("/v1/revisions/follow", post(revisions::follow_files))
         .route("/v1/revisions/{id}", get(revisions::read_revision))
         .route("/v1/revisions/{id}/activate", post(revisions::activate_revision))
+        .route("/v1/shadow", get(shadow::read_shadow))
+        .route("/v1/shadow/promote", post(shadow::promote_shadow))
 }
 
 /// The routes of searches.

@@ -10,8 +10,10 @@ use crate::decision::Verdict;
 use crate::validate::Shares;
 
 mod latency;
+mod shadowed;
 mod validation;
 use latency::Latency;
+use shadowed::ShadowCounters;
 use validation::ValidationMetrics;
 
 /// All metrics of a server.
@@ -38,6 +40,7 @@ pub struct Metrics {
     unannounced: Counter,
     validation: ValidationMetrics,
     undetected: Counter,
+    shadowed: ShadowCounters,
 }
 
 struct LogGauges {
@@ -135,6 +138,7 @@ impl Metrics {
                 "requests denied, since they could not be recorded",
                 &[],
             ),
+            shadowed: ShadowCounters::new(counter),
             log: LogGauges::new(counter, gauge),
             packs: gauge("portcullis_packs", "packs that are served"),
             policies: gauge("portcullis_policies", "policies that are served"),

@@ -20,6 +20,7 @@ pub mod problem;
 pub mod replay;
 pub mod set;
 pub mod settings;
+pub mod shadow;
 pub mod simulate;
 pub mod watch;
 

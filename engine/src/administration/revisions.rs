@@ -42,6 +42,9 @@ pub enum RevisionError {
     /// The database says otherwise than was stored.
     #[error("the stored files of the revision `{0}` are not those that it was made of: they were altered")]
     Altered(String),
+    /// What is in shadow is not what was seen there.
+    #[error("the revision `{0}` is not in shadow now: look again, and decide anew")]
+    NotInShadow(String),
     /// It does not load.
     #[error("the revision does not load: {0}")]
     Load(#[from] LoadError),

@@ -1,4 +1,4 @@
-//! `portcullis policy check | test | diff | fmt | revisions | rollback | follow`.
+//! `portcullis policy check | test | diff | fmt | revisions | rollback | promote | follow`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -30,6 +30,8 @@ pub(super) enum PolicyCommand {
     Revisions(revisions::RevisionsArgs),
     /// Go back to a set of packs that was served: running servers follow, until `policy follow`.
     Rollback(revisions::RollbackArgs),
+    /// Serve what is in the folder of candidates: running servers follow, until `policy follow`.
+    Promote(revisions::PromoteArgs),
     /// Let the policies folder count again, after a rollback or a promotion.
     Follow(revisions::FollowArgs),
 }
@@ -86,6 +88,7 @@ pub(super) fn run(command: &PolicyCommand) -> Result<ExitCode, Failure> {
         PolicyCommand::Fmt(args) => fmt::fmt(args),
         PolicyCommand::Revisions(args) => revisions::list(args),
         PolicyCommand::Rollback(args) => revisions::roll_back(args),
+        PolicyCommand::Promote(args) => revisions::promote(args),
         PolicyCommand::Follow(args) => revisions::follow(args),
     }
 }

@@ -193,6 +193,7 @@ fn revision(error: &RevisionError) -> (StatusCode, &'static str) {
         RevisionError::Missing(_) => (StatusCode::NOT_FOUND, "not_found"),
         RevisionError::WithoutFiles(_) => (StatusCode::CONFLICT, "revision_without_files"),
         RevisionError::Altered(_) => (StatusCode::CONFLICT, "revision_altered"),
+        RevisionError::NotInShadow(_) => (StatusCode::CONFLICT, "not_in_shadow"),
         RevisionError::Load(_) => (StatusCode::CONFLICT, "revision_invalid"),
         RevisionError::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
     }

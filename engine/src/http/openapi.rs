@@ -13,7 +13,7 @@ use super::caller::Authenticated;
 use super::error::{ApiError, ProblemBody};
 use super::{
     assignments, authzen, claims, decide, decisions, elevations, entities, groups, health, keys, mask,
-    metadata, metrics, plugins, principals, revisions, roles, search, sign, simulate,
+    metadata, metrics, plugins, principals, revisions, roles, search, shadow, sign, simulate,
 };
 use crate::app::App;
 use crate::caller::Right;
@@ -41,6 +41,8 @@ use crate::caller::Right;
         revisions::read_revision,
         revisions::activate_revision,
         revisions::follow_files,
+        shadow::read_shadow,
+        shadow::promote_shadow,
         mask::mask_document,
         sign::sign_message,
         decisions::list_decisions,

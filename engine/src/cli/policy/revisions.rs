@@ -1,4 +1,4 @@
-//! `portcullis policy revisions | rollback | follow`: beside running servers, or without any.
+//! `portcullis policy revisions | rollback | promote | follow`: beside running servers, or without any.
 //!
 //! Promises: what is pinned was loaded first. `follow` needs nothing to load: it is the way out when nothing does.
 
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
-use crate::administration::revisions::{self, ACTIVATED, FILES, FOLLOWED, ROLLBACK};
+use crate::administration::revisions::{self, ACTIVATED, FILES, FOLLOWED, PROMOTED, PROMOTION, ROLLBACK};
 use crate::app::open_store;
 use crate::caller::DEFAULT_TENANT;
 use crate::cli::{Failure, Place, announce, block_on, print, root_key, system};
@@ -37,6 +37,16 @@ pub(in crate::cli) struct RollbackArgs {
     /// Its id, or the beginning of it; without, the one that was active before.
     #[arg(value_name = "REVISION")]
     revision: Option<String>,
+}
+
+/// `portcullis policy promote`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct PromoteArgs {
+    #[command(flatten)]
+    place: Place,
+    /// The revision that was seen in shadow: anything else in the folder is not promoted.
+    #[arg(value_name = "REVISION")]
+    revision: String,
 }
 
 /// `portcullis policy follow`.
@@ -84,6 +94,30 @@ pub(in crate::cli) fn roll_back(args: &RollbackArgs) -> Result<ExitCode, Failure
     Ok(ExitCode::SUCCESS)
 }
 
+pub(in crate::cli) fn promote(args: &PromoteArgs) -> Result<ExitCode, Failure> {
+    let config = args.place.read()?;
+    let root = root_key(&config)?;
+    let policies = &config.policies;
+    let folder =
+        policies.shadow.clone().ok_or("no `[policies] shadow` is configured: nothing is in shadow")?;
+    let set = Sources { folder, management: policies.management.clone() }.read()?;
+    let loaded = set.load()?;
+    if **loaded.id() != *args.revision {
+        let found = loaded.id();
+        return Err(format!("the folder of candidates holds `{found}`, not `{}`", args.revision).into());
+    }
+    block_on(async {
+        let store = open_store(&config, &root).await?;
+        let (now, kept) = (system().0.now(), policies.revisions_kept);
+        revisions::keep(&store, (&set, &loaded), PROMOTION, now, kept).await?;
+        pin(&config, &store, Some(args.revision.clone()), (PROMOTION, PROMOTED)).await?;
+        store.close().await;
+        Ok(())
+    })?;
+    print(&format!("pinned {}", args.revision));
+    Ok(ExitCode::SUCCESS)
+}
+
 pub(in crate::cli) fn follow(args: &FollowArgs) -> Result<ExitCode, Failure> {
     let config = args.place.read()?;
     let root = root_key(&config)?;
@@ -121,7 +155,7 @@ async fn meant(store: &Store, said: Option<&str>) -> Result<String, Failure> {
 }
 
 /// Pins a revision, or none, and tells the nodes.
-pub(super) async fn pin(
+async fn pin(
     config: &Config,
     store: &Store,
     id: Option<String>,
