@@ -92,6 +92,8 @@ pub struct App {
     loading: tokio::sync::Mutex<()>,
     /// Another set of packs is pinned, or none.
     pin_changed: tokio::sync::Notify,
+    /// Whether what is served is what is pinned, or nothing is.
+    settled: AtomicBool,
     /// The set of packs that the store keeps as the active one.
     kept: Mutex<Option<Arc<str>>>,
     base_url: OnceLock<String>,
@@ -236,6 +238,7 @@ impl App {
             serving,
             loading: tokio::sync::Mutex::default(),
             pin_changed: tokio::sync::Notify::new(),
+            settled: AtomicBool::new(true),
             kept: Mutex::default(),
             base_url: OnceLock::new(),
             revisions: tokio::sync::watch::Sender::new(sequence),

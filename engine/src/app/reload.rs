@@ -1,5 +1,6 @@
 //! Policy files that changed: loaded whole, or not at all. A set that is pinned is served in their place.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -153,16 +154,27 @@ impl App {
                     self.metrics.reloaded(false);
                     complain(&error);
                     serving.status.error = Some(error.to_string());
+                    if pin.is_none() {
+                        self.settle();
+                    }
                     return true;
                 }
             }
         };
+        self.settle();
         match pin {
             // Whoever pinned it has noted that; when the folder counts again, that is to be noted too.
             Some(_) => *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = None,
             None => self.keep_revision(&set, &loaded).await,
         }
         true
+    }
+
+    /// What is served is what is to be: whoever waits for a revision may go on.
+    fn settle(&self) {
+        if !self.settled.swap(true, Ordering::AcqRel) {
+            self.revisions.send_modify(|_| ());
+        }
     }
 
     fn swap_in(&self, serving: &mut super::Serving, loaded: Loaded, now: Timestamp) {

@@ -244,14 +244,16 @@ impl App {
     /// Whether this node serves a sequence number, after waiting for it within bounds.
     pub async fn reaches(&self, wanted: u64) -> bool {
         let mut revisions = self.revisions.subscribe();
-        if self.snapshot.load().revision.sequence >= wanted {
+        // A node that knows of a pin, and does not serve by it yet, is not there.
+        let is_settled = || self.settled.load(Ordering::Acquire);
+        if self.snapshot.load().revision.sequence >= wanted && is_settled() {
             return true;
         }
         let patience = Duration::from_millis(self.config.limits.revision_wait_milliseconds);
         let reached = async {
             // The change may be there and only not heard of.
             self.refresh().await.ok();
-            revisions.wait_for(|served| *served >= wanted).await.is_ok()
+            revisions.wait_for(|served| *served >= wanted && is_settled()).await.is_ok()
         };
         tokio::time::timeout(patience, reached).await.unwrap_or(false)
     }
@@ -273,6 +275,7 @@ impl App {
         self.snapshot.store(Arc::new(snapshot));
         if serving.pin != known.pin {
             serving.pin = known.pin;
+            self.settled.store(false, Ordering::Release);
             self.pin_changed.notify_one();
         }
         self.revisions.send_replace(known.sequence);

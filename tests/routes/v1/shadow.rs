@@ -78,7 +78,7 @@ fn what_would_be_answered_otherwise_is_counted_and_sampled() {
     put(&server, SHUT);
     let _ = ask(&server, "read");
     let written = ask(&server, "write");
-    assert_eq!(written["decision"], json!("allow"), "a candidate has no say");
+    assert_eq!(written["decision"], json!(true), "a candidate has no say");
     let batch = json!({"evaluations": [question("bob", "read", "a"), question("bob", "write", "b")]});
     let _ = server.post("/v1/decide", &batch).expect_status(200);
     let pack = counted(&server, 4);
@@ -114,7 +114,7 @@ fn another_candidate_begins_at_nought_and_a_broken_one_is_a_problem() {
     let broken = eventually(LIMIT, || Some(shown(&server)).filter(|shown| !shown["problem"].is_null()));
     let (broken, _) = broken.expect("a problem is shown");
     assert!(broken["problem"].as_str().unwrap().contains("policies.cedar"), "{broken}");
-    assert_eq!(ask(&server, "write")["decision"], json!("allow"), "what is served is unhurt");
+    assert_eq!(ask(&server, "write")["decision"], json!(true), "what is served is unhurt");
     std::fs::remove_dir_all(folder(&server)).unwrap();
     let gone = eventually(LIMIT, || Some(()).filter(|()| shown(&server)["revision"].is_null()));
     assert!(gone.is_some(), "a candidate that is taken away is in shadow no more");
@@ -151,12 +151,11 @@ fn what_was_seen_is_promoted_and_nothing_else() {
     }
     let done = promote(&server, &json!({"revision": second})).expect_status(200).json();
     assert_eq!((&done["pinned"], &done["id"]), (&json!(true), &json!(second)));
-    assert_eq!(ask(&server, "delete")["decision"], json!("deny"), "the very next decision is by it");
+    assert_eq!(ask(&server, "delete")["decision"], json!(false), "the very next decision is by it");
     let page = server.get("/v1/revisions").expect_status(200).json();
     assert_eq!((&page["active"], &page["items"][0]["origin"]), (&json!(second), &json!("promotion")));
     let _ = Cli::new(["policy", "rollback"]).path("--data", server.data()).run().expect_status(0);
-    let back =
-        eventually(LIMIT, || Some(()).filter(|()| ask(&server, "delete")["decision"] == json!("allow")));
+    let back = eventually(LIMIT, || Some(()).filter(|()| ask(&server, "delete")["decision"] == json!(true)));
     assert!(back.is_some(), "{}", server.get("/v1/revisions").text());
 }
 
@@ -174,7 +173,7 @@ fn the_command_line_promotes_what_is_named() {
     };
     assert!(promote("rev_other").expect_status(1).stderr.contains(&revision));
     let _ = promote(&revision).expect_status(0);
-    let live = eventually(LIMIT, || Some(()).filter(|()| ask(&server, "write")["decision"] == json!("deny")));
+    let live = eventually(LIMIT, || Some(()).filter(|()| ask(&server, "write")["decision"] == json!(false)));
     assert!(live.is_some());
 }
 
