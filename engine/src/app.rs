@@ -199,9 +199,6 @@ impl App {
         let sources = Sources { folder: config.policies.folder.clone(), management };
         let (packs, loaded) = load_first(&store, &sources, known.pin.as_ref()).await?;
         let metrics = Metrics::new();
-        let shadow = ShadowQueue::new(config.plugins.shadow_queue);
-        let shadowed = Shadowed::new(config.policies.shadow_queue);
-        let searches = Searches::new(config.search);
         reload::announce(&loaded, &metrics);
         let services = (&clock, &state, &keys);
         let (plugins, set) = plugins::Plugins::start(&config, root, services, &rng).await?;
@@ -210,9 +207,11 @@ impl App {
         let set = set.with_overrides(&known.modes);
         let snapshot = loaded.at(sequence, known.data).with_plugins(set);
         let status = ReloadStatus::loaded(clock.now());
-        let is_pinned = known.pin.is_some();
         let serving = Mutex::new(Serving { loaded: loaded.clone(), status, pin: known.pin });
         let app = Arc::new(Self {
+            shadow: ShadowQueue::new(config.plugins.shadow_queue),
+            shadowed: Shadowed::new(config.policies.shadow_queue),
+            searches: Searches::new(config.search),
             config,
             clock,
             shared_clock,
@@ -227,10 +226,7 @@ impl App {
             cursor_key: root.derive(Purpose::Cursors),
             keys,
             calls_key: root.derive(Purpose::PluginCalls),
-            shadow,
-            shadowed,
             validation,
-            searches,
             aftermath: Aftermath::default(),
             sources,
             plugins,
@@ -245,7 +241,7 @@ impl App {
             refusals: events::Throttle::default(),
             log_failing: AtomicBool::new(false),
         });
-        if !is_pinned {
+        if app.served_revision().1.is_none() {
             app.keep_revision(&packs, &loaded).await;
         }
         Ok(app)
