@@ -35,8 +35,10 @@ fn list(server: &Client) -> Value {
 fn serve(server: &Server, id: &str) -> String {
     edit(server, id);
     let kept = eventually(LIMIT, || {
+        // Asked in this order: what is listed is then at least as new as what decided.
+        let is_live = reasons(server) == json!([id]);
         let list = list(server);
-        let is_kept = reasons(server) == json!([id]) && list["items"][0]["active"] == json!(true);
+        let is_kept = is_live && list["items"][0]["active"] == json!(true);
         is_kept.then(|| list["active"].as_str().unwrap().to_owned())
     });
     kept.unwrap_or_else(|| panic!("`{id}` never came: {}\n{}", list(server), server.stderr())).0
