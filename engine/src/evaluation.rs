@@ -11,7 +11,6 @@
 //! stages after `decide` can only restrict; no decision is the answer deny.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,12 +29,14 @@ use crate::policy::{Pack, Snapshot};
 use crate::question::{Asked, Assertions, Party, QuestionError};
 use crate::record::{Found, Record, STAGES, Severity, Stage, Via};
 
-pub(crate) mod explain;
+pub(crate) mod batches;
+mod explain;
 mod inspect;
 mod inspection;
 mod lookup;
 mod reported;
 pub mod search;
+pub(crate) use batches::{give_batch_back, take_batch};
 pub use explain::Explanation;
 pub(crate) use inspection::Gathered;
 pub use inspection::{HOST, Inspection, Noticed, PluginCall, Risk, SHOWN, recorded};
@@ -115,11 +116,6 @@ pub enum AskError {
     /// A defect.
     #[error("the search failed, which is a defect of this program")]
     Failed,
-}
-
-thread_local! {
-    /// Buffers for records, used again.
-    static BATCHES: RefCell<Vec<Batch>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Walks one question.
@@ -420,6 +416,12 @@ impl<'a> Evaluation<'a> {
             app.metrics.log_failed();
             tracing::error!(%error, decision_id = answer.decision_id, "the decision could not be recorded");
             answer.unrecorded();
+        } else if app.shadowed.is_wanted() {
+            // Each item has all that was found: they may not wait together.
+            let found = inspection.as_deref().map(Found::Here);
+            if !app.shadowed.offer(snapshot, &Record { found, ..record }) {
+                app.metrics.shadow_dropped();
+            }
         }
         tracing::debug!(
             decision_id = answer.decision_id,
@@ -483,18 +485,4 @@ async fn record(app: &App, mut batch: Batch, answers: &mut [Answer]) {
         answers.iter_mut().for_each(Answer::unrecorded);
     }
     give_batch_back(batch);
-}
-
-pub(crate) fn take_batch() -> Batch {
-    BATCHES.with_borrow_mut(Vec::pop).unwrap_or_default()
-}
-
-pub(crate) fn give_batch_back(mut batch: Batch) {
-    const KEPT: usize = 8;
-    batch.clear();
-    BATCHES.with_borrow_mut(|batches| {
-        if batches.len() < KEPT {
-            batches.push(batch);
-        }
-    });
 }

@@ -18,7 +18,9 @@ mod management;
 mod pack;
 pub mod problem;
 pub mod replay;
+pub mod set;
 pub mod settings;
+pub mod shadow;
 pub mod simulate;
 pub mod watch;
 
@@ -29,7 +31,7 @@ use crate::plugin::set::Set;
 
 use files::{PackFiles, UnreadableFile};
 use problem::Problem;
-use settings::Settings;
+use set::PackSet;
 
 /// The pack that judges the management API. No request can name it.
 pub const MANAGEMENT: &str = "portcullis";
@@ -98,6 +100,7 @@ pub struct Loaded {
     packs: Arc<BTreeMap<String, Arc<Pack>>>,
     management: Arc<Pack>,
     hash: u64,
+    id: Arc<str>,
 }
 
 impl Sources {
@@ -114,31 +117,24 @@ impl Sources {
     /// # Errors
     /// Everything that is wrong with the files.
     pub fn load_after(&self, before: Option<&Snapshot>) -> Result<Loaded, LoadError> {
-        bounds::on_deep_stack(|| self.load_here(before)).unwrap_or(Err(LoadError::Defect))
+        self.read()?.load_after(before)
     }
 
-    fn load_here(&self, before: Option<&Snapshot>) -> Result<Loaded, LoadError> {
-        let all = PackFiles::read_all(&self.folder)?;
-        let management = self.management_files()?;
-        let hash = hash(all.iter().chain([&management]));
-        let mut packs = BTreeMap::new();
-        let mut problems = Vec::new();
-        for files in &all {
-            match again(files, before.into_iter().flat_map(Snapshot::packs)) {
-                // The folder that holds the embedded pack's own files is no reason to fail.
-                Ok(pack) if pack.name() == MANAGEMENT => {}
-                Ok(pack) => problems.extend(insert(&mut packs, pack, files)),
-                Err(found) => problems.extend(found),
-            }
-        }
-        match again(&management, before.map(Snapshot::management).into_iter()) {
-            Ok(management) if problems.is_empty() => Ok(Loaded { packs: Arc::new(packs), management, hash }),
-            Ok(_) => Err(LoadError::Problems(problems)),
-            Err(found) => {
-                problems.extend(found);
-                Err(LoadError::Problems(problems))
-            }
-        }
+    /// Reads all files, and makes nothing of them yet.
+    ///
+    /// # Errors
+    /// When one can't be read.
+    pub fn read(&self) -> Result<PackSet, UnreadableFile> {
+        let (packs, management) = (PackFiles::read_all(&self.folder)?, self.management_files()?);
+        Ok(PackSet { packs, management, cases_held: false })
+    }
+
+    /// The same of packs that are held in memory: only the management pack is read.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn with(&self, packs: Vec<PackFiles>) -> Result<PackSet, UnreadableFile> {
+        Ok(PackSet { packs, management: self.management_files()?, cases_held: false })
     }
 
     /// Loads the management pack alone.
@@ -157,46 +153,6 @@ impl Sources {
             None => Ok(management::files()),
         }
     }
-}
-
-/// The pack that these files make: the same one, if none of them changed.
-fn again<'s>(
-    files: &PackFiles,
-    mut before: impl Iterator<Item = &'s Arc<Pack>>,
-) -> Result<Arc<Pack>, Vec<Problem>> {
-    let name = files.get("pack.toml").and_then(|file| Settings::parse(&file.shown, &file.text).ok());
-    let known = name.and_then(|settings| before.find(|pack| pack.settings.name == settings.name));
-    match known {
-        Some(pack) if pack.is_of(files) => pack.tried(files).map(|()| Arc::clone(pack)),
-        known => Pack::load_after(files, known.map(Arc::as_ref)).map(Arc::new),
-    }
-}
-
-fn insert(packs: &mut BTreeMap<String, Arc<Pack>>, pack: Arc<Pack>, files: &PackFiles) -> Option<Problem> {
-    let name = pack.name().to_owned();
-    if packs.contains_key(&name) {
-        let manifest = files.get("pack.toml")?;
-        return Some(Problem::of_file(&manifest.shown, format!("another pack has the name `{name}`")));
-    }
-    packs.insert(name, pack);
-    None
-}
-
-/// The hash of everything that decides: names, lengths and contents.
-fn hash<'f>(all: impl Iterator<Item = &'f PackFiles>) -> u64 {
-    let mut hasher = blake3::Hasher::new();
-    for files in all {
-        hasher.update(b"pack");
-        for (name, file) in files.deciding() {
-            for part in [name.as_bytes(), file.text.as_bytes()] {
-                hasher.update(&(part.len() as u64).to_le_bytes());
-                hasher.update(part);
-            }
-        }
-    }
-    let mut first = [0; 8];
-    hasher.finalize_xof().fill(&mut first);
-    u64::from_be_bytes(first)
 }
 
 /// One hash of two.
@@ -226,6 +182,11 @@ impl Loaded {
     /// The hash of the files.
     pub fn hash(&self) -> u64 {
         self.hash
+    }
+
+    /// What the packs' files are called together: `rev_…`, by their contents alone. The management pack has no part in it.
+    pub fn id(&self) -> &Arc<str> {
+        &self.id
     }
 
     /// Every pack, the management pack last.

@@ -1,4 +1,4 @@
-//! `portcullis policy check | test | diff | fmt`.
+//! `portcullis policy check | test | diff | fmt | revisions | rollback | promote | follow`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,6 +12,7 @@ use crate::policy::{Pack, problem::Problem};
 
 mod diff;
 mod fmt;
+mod revisions;
 mod test;
 
 #[derive(Debug, Subcommand)]
@@ -25,6 +26,14 @@ pub(super) enum PolicyCommand {
     Diff(diff::DiffArgs),
     /// Lay policies out as Cedar's own formatter does. Comments stay.
     Fmt(fmt::FmtArgs),
+    /// List the sets of packs that were served, the one that last became active first.
+    Revisions(revisions::RevisionsArgs),
+    /// Go back to a set of packs that was served: running servers follow, until `policy follow`.
+    Rollback(revisions::RollbackArgs),
+    /// Serve what is in the folder of candidates: running servers follow, until `policy follow`.
+    Promote(revisions::PromoteArgs),
+    /// Let the policies folder count again, after a rollback or a promotion.
+    Follow(revisions::FollowArgs),
 }
 
 #[derive(Debug, Args)]
@@ -77,6 +86,10 @@ pub(super) fn run(command: &PolicyCommand) -> Result<ExitCode, Failure> {
         PolicyCommand::Test(args) => test::test(args),
         PolicyCommand::Diff(args) => diff::diff(args),
         PolicyCommand::Fmt(args) => fmt::fmt(args),
+        PolicyCommand::Revisions(args) => revisions::list(args),
+        PolicyCommand::Rollback(args) => revisions::roll_back(args),
+        PolicyCommand::Promote(args) => revisions::promote(args),
+        PolicyCommand::Follow(args) => revisions::follow(args),
     }
 }
 

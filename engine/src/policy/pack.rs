@@ -74,7 +74,7 @@ impl Pack {
         Self::load_untried_after(files, None)
     }
 
-    fn load_untried_after(files: &PackFiles, before: Option<&Self>) -> Result<Self, Vec<Problem>> {
+    pub(super) fn load_untried_after(files: &PackFiles, before: Option<&Self>) -> Result<Self, Vec<Problem>> {
         let Some(manifest) = files.get("pack.toml") else {
             return Err(vec![Problem::of_file(&"pack.toml".into(), "a pack has a `pack.toml`")]);
         };

@@ -8,6 +8,7 @@ use super::*;
 mod changes;
 mod imports;
 mod log_blocks;
+mod revisions;
 mod state_entries;
 
 /// A store of one test's own.
