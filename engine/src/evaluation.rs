@@ -31,6 +31,7 @@ use crate::question::{Asked, Assertions, Party, QuestionError};
 use crate::record::{Found, Record, STAGES, Severity, Stage, Via};
 
 mod explain;
+pub mod filter;
 mod inspect;
 mod inspection;
 mod lookup;
@@ -112,6 +113,9 @@ pub enum AskError {
     /// It is a search, and there is no page.
     #[error(transparent)]
     Search(#[from] search::SearchError),
+    /// It is a filter, and there is none.
+    #[error(transparent)]
+    Filter(#[from] filter::FilterError),
     /// A defect.
     #[error("the search failed, which is a defect of this program")]
     Failed,
@@ -384,6 +388,7 @@ impl<'a> Evaluation<'a> {
                 .and_then(|found| found.kept.as_deref()),
             found,
             search: None,
+            filter: None,
         };
         let pushed = batch.push(&answer.decision_id, Kind::Decision, self.time, |out| record.write(out));
         if let Err(error) = pushed {
