@@ -1,12 +1,15 @@
 //! What filters select in real databases against evaluating each row, on generated worlds.
 
+use cedar_policy_core::ast::{Eid, EntityUID, Literal, Value as CedarValue};
 use proptest::prelude::*;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 use smol_str::SmolStr;
 
 use super::super::judge;
 use super::*;
 use crate::decision::Verdict;
+use crate::decision::slice::lay_over;
+use crate::decision::value::Record as CedarRecord;
 use crate::entity::Data;
 use crate::policy::files::{PackFiles, SourceFile};
 use crate::question::Asked;
@@ -153,29 +156,31 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
     })
 }
 
-/// The row as an application would tell of it.
-fn properties(row: &Row) -> Json {
-    let mut all = Map::new();
-    let entity = |of: &str, id: &String| json!({"__entity": {"type": of, "id": id}});
-    all.extend(row.owner.as_ref().map(|id| ("owner".to_owned(), entity("User", id))));
-    all.extend(row.folder.as_ref().map(|id| ("folder".to_owned(), entity("Folder", id))));
-    all.extend(row.title.as_ref().map(|text| ("title".to_owned(), json!(text))));
-    all.extend(row.note.as_ref().map(|text| ("meta".to_owned(), json!({"note": text}))));
-    all.extend(row.level.map(|level| ("level".to_owned(), json!(level))));
-    all.extend(row.archived.map(|archived| ("archived".to_owned(), json!(archived))));
-    all.insert("tags".to_owned(), json!(row.tags));
-    let viewers = row.viewers.as_ref().map(|all| all.iter().map(|id| entity("User", id)).collect::<Vec<_>>());
-    all.extend(viewers.map(|viewers| ("viewers".to_owned(), json!(viewers))));
-    Json::Object(all)
+/// What the row says of the resource. (A request can't name entities in properties; a row can.)
+fn properties(row: &Row) -> CedarRecord {
+    let text = |text: &String| CedarValue::from(Literal::String(text.as_str().into()));
+    let entity = |of: &str, id: &String| {
+        let of = EntityType::from_normalized_str(of).unwrap();
+        CedarValue::from(Literal::from(EntityUID::from_components(of, Eid::new(id.as_str()), None)))
+    };
+    let note = row.note.as_ref().map(|note| CedarValue::record([("note", text(note))], None));
+    let viewers = row.viewers.as_ref().map(|all| all.iter().map(|id| entity("User", id)));
+    let all = [
+        ("owner", row.owner.as_ref().map(|id| entity("User", id))),
+        ("folder", row.folder.as_ref().map(|id| entity("Folder", id))),
+        ("title", row.title.as_ref().map(text)),
+        ("meta", note),
+        ("level", row.level.map(|level| CedarValue::from(Literal::Long(level)))),
+        ("archived", row.archived.map(|archived| CedarValue::from(Literal::Bool(archived)))),
+        ("tags", Some(CedarValue::set(row.tags.iter().map(text), None))),
+        ("viewers", viewers.map(|viewers| CedarValue::set(viewers, None))),
+    ];
+    all.into_iter().filter_map(|(name, value)| Some((name.into(), value?))).collect()
 }
 
-fn asked(who: &str, id: &str, row: Option<&Row>) -> String {
-    let mut resource = json!({"type": "Document", "id": id});
-    if let Some(row) = row {
-        resource["properties"] = properties(row);
-    }
-    json!({"subject": {"type": "User", "id": who}, "action": {"name": "read"}, "resource": resource,
-        "context": {"sure": true}})
+fn asked(who: &str, id: &str) -> String {
+    json!({"subject": {"type": "User", "id": who}, "action": {"name": "read"},
+        "resource": {"type": "Document", "id": id}, "context": {"sure": true}})
     .to_string()
 }
 
@@ -183,16 +188,19 @@ fn by_evaluation(pack: &Arc<Pack>, who: &str, rows: &[Row]) -> Vec<String> {
     let data = Data::default();
     let facts = pack.facts(&data, "red", Timestamp(0));
     let allowed = rows.iter().filter(|row| {
-        let text = asked(who, &row.id, Some(row));
+        let text = asked(who, &row.id);
         let asked: Asked<'_> = serde_json::from_str(&text).unwrap();
-        let question = Assertions::parse(&asked).unwrap().question(&asked, pack, facts).unwrap();
+        let mut question = Assertions::parse(&asked).unwrap().question(&asked, pack, facts).unwrap();
+        let stored = facts.about(&question.resource).get(&question.resource).unwrap();
+        let overlay = pack.settings.properties.resource;
+        question.laid_over.extend(lay_over(stored.as_ref(), &question.resource, &properties(row), overlay));
         judge(pack, facts, &question, &|_| false, |_| {}).1.verdict == Verdict::Allow
     });
     allowed.map(|row| row.id.clone()).collect()
 }
 
 fn condition_of(pack: &Arc<Pack>, who: &str) -> Result<Formula, ResidualError> {
-    let text = asked(who, "", None);
+    let text = asked(who, "");
     let asked: Asked<'_> = serde_json::from_str(&text).unwrap();
     let entity_type = pack.entity_type("Document").unwrap();
     let work = Work {
@@ -268,7 +276,7 @@ fn what_no_condition_can_say_is_named() {
     let pack = pack("permit(principal, action, resource)\nwhen { resource.secret == 1 };", MANIFEST).unwrap();
     let error = condition_of(&pack, "a").unwrap_err();
     let ResidualError::Inexpressible { policy, line, clause, .. } = &error else { panic!("{error}") };
-    assert_eq!((policy.as_str(), *line, clause.as_str()), ("x#0", 1, "resource.secret"));
+    assert_eq!((policy.as_str(), *line, clause.as_str()), ("x#1", 1, "resource.secret"));
     assert!(error.to_string().contains("no column is mapped for `secret`"));
 }
 
