@@ -227,9 +227,8 @@ fn compare(dialect: Dialect) {
         failure_persistence: None,
         ..ProptestConfig::with_cases(worlds())
     });
-    let (mut conditional, mut refused) = (0_u32, 0_u32);
+    let (conditional, refused) = (std::cell::Cell::new(0_u32), std::cell::Cell::new(0_u32));
     let skip = prop::sample::select(vec!["deny", "skip"]);
-    let told = std::cell::RefCell::new((&mut conditional, &mut refused));
     runner
         .run(&(policies(), rows(), skip), |(policies, rows, on_error)| {
             let manifest = format!("on_policy_error = \"{on_error}\"\n{MANIFEST}");
@@ -238,13 +237,13 @@ fn compare(dialect: Dialect) {
                 let condition = match condition_of(&pack, who) {
                     Ok(condition) => condition,
                     Err(ResidualError::Inexpressible { .. }) => {
-                        *told.borrow_mut().1 += 1;
+                        refused.set(refused.get() + 1);
                         continue;
                     }
                     Err(error) => return Err(TestCaseError::fail(error.to_string())),
                 };
                 if outcome(&condition) == "conditional" {
-                    *told.borrow_mut().0 += 1;
+                    conditional.set(conditional.get() + 1);
                 }
                 let mapping = pack.rows(&pack.entity_type("Document").unwrap()).unwrap();
                 let selection = render(&condition, mapping, dialect).unwrap();
@@ -254,7 +253,7 @@ fn compare(dialect: Dialect) {
             Ok(())
         })
         .unwrap();
-    drop(told);
+    let (conditional, refused) = (conditional.get(), refused.get());
     assert!(
         conditional > worlds() / 2 && refused < worlds() / 4,
         "{conditional} conditional, {refused} refused"
