@@ -25,6 +25,7 @@ pub mod obligation;
 pub mod permissions;
 pub mod reach;
 pub mod reason;
+pub mod residual;
 pub mod rules;
 pub mod slice;
 #[cfg(test)]

@@ -29,8 +29,9 @@ use crate::policy::{Pack, Snapshot};
 use crate::question::{Asked, Assertions, Party, QuestionError};
 use crate::record::{Found, Record, STAGES, Severity, Stage, Via};
 
-pub(crate) mod batches;
-mod explain;
+mod batches;
+pub mod explain;
+pub mod filter;
 mod inspect;
 mod inspection;
 mod lookup;
@@ -113,6 +114,9 @@ pub enum AskError {
     /// It is a search, and there is no page.
     #[error(transparent)]
     Search(#[from] search::SearchError),
+    /// It is a filter, and there is none.
+    #[error(transparent)]
+    Filter(#[from] filter::FilterError),
     /// A defect.
     #[error("the search failed, which is a defect of this program")]
     Failed,
@@ -358,15 +362,7 @@ impl<'a> Evaluation<'a> {
         combined: Combined,
         batch: &mut Batch,
     ) -> Answer {
-        let mut policies = Vec::new();
-        let mut reasons = Vec::with_capacity(combined.reasons.len());
-        for reason in &combined.reasons {
-            let text = reason.text();
-            if matches!(reason, Reason::Policy(_)) {
-                policies.push(text.clone());
-            }
-            reasons.push(text);
-        }
+        let (reasons, policies) = texts(&combined.reasons);
         let Walk { app, by, snapshot, pack, ref inspection, ref first_id, .. } = *self.walk;
         let errors = pack.map(|pack| explain::failures(pack, findings)).unwrap_or_default();
         let explanation = by
@@ -410,6 +406,7 @@ impl<'a> Evaluation<'a> {
                 .and_then(|found| found.kept.as_deref()),
             found,
             search: None,
+            filter: None,
         };
         let pushed = batch.push(&answer.decision_id, Kind::Decision, self.time, |out| record.write(out));
         if let Err(error) = pushed {
@@ -431,6 +428,12 @@ impl<'a> Evaluation<'a> {
         );
         answer
     }
+}
+
+/// What answers call the reasons, and those of them that are policies.
+fn texts(reasons: &[Reason]) -> (Vec<SmolStr>, Vec<SmolStr>) {
+    let policies = reasons.iter().filter(|reason| matches!(reason, Reason::Policy(_)));
+    (reasons.iter().map(Reason::text).collect(), policies.map(Reason::text).collect())
 }
 
 fn nanos(took: Duration) -> u64 {

@@ -26,6 +26,7 @@ mod drain;
 mod elevations;
 mod entities;
 mod error;
+mod filter;
 mod groups;
 mod health;
 mod keys;
@@ -73,9 +74,10 @@ fn of_revisions() -> Router<Arc<App>> {
         .route("/v1/shadow/promote", post(shadow::promote_shadow))
 }
 
-/// The routes of searches.
+/// The routes of searches, and of filters.
 fn of_searches() -> Router<Arc<App>> {
     Router::new()
+        .route("/v1/filter", post(filter::filter_rows))
         .route("/access/v1/search/subject", post(search::search_subjects))
         .route("/access/v1/search/resource", post(search::search_resources))
         .route("/access/v1/search/action", post(search::search_actions))

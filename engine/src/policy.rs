@@ -15,6 +15,7 @@ pub mod coverage;
 pub mod earlier;
 pub mod files;
 mod management;
+pub mod mapping;
 mod pack;
 pub mod problem;
 pub mod replay;

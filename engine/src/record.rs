@@ -128,6 +128,19 @@ pub struct Record<'a> {
     pub plugin_calls: Option<&'a str>,
     /// What a search found; what was searched for has no id in `asked`.
     pub search: Option<&'a Searched>,
+    /// What a filter came to; its resource has no id in `asked`.
+    pub filter: Option<&'a Filtered>,
+}
+
+/// What a filter came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Filtered {
+    /// `always`, `never` or `conditional`.
+    pub outcome: &'static str,
+    /// Of how many conditions and values it is made.
+    pub size: usize,
+    /// How many parameters its SQL has.
+    pub parameters: usize,
 }
 
 /// What a search came to: one page of it.
@@ -179,6 +192,7 @@ impl<'a> Record<'a> {
             stages: &[],
             plugin_calls: None,
             search: None,
+            filter: None,
         }
     }
 }
@@ -246,7 +260,7 @@ impl Record<'_> {
             out.push(b',');
         }
         out.extend_from_slice(br#""authorizations":["#);
-        if self.search.is_some() {
+        if self.search.is_some() || self.filter.is_some() {
             // Many questions were judged; none of them is about this actor and this resource.
             out.push(b']');
             return Ok(());
@@ -312,6 +326,10 @@ impl Record<'_> {
         if let Some(search) = self.search {
             out.extend_from_slice(br#","search":"#);
             serde_json::to_writer(&mut *out, search)?;
+        }
+        if let Some(filter) = self.filter {
+            out.extend_from_slice(br#","filter":"#);
+            serde_json::to_writer(&mut *out, filter)?;
         }
         if let Some(calls) = self.plugin_calls {
             out.extend_from_slice(br#","plugin_calls":"#);

@@ -19,6 +19,7 @@ pub mod callers;
 pub mod changes;
 pub mod elevations;
 pub mod entities;
+pub mod filter;
 pub mod idempotency;
 pub mod imports;
 pub mod log_blocks;

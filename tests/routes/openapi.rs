@@ -52,6 +52,7 @@ fn it_is_openapi_3_1_and_describes_every_route() {
     let described: BTreeSet<(String, String)> =
         operations(&document).into_iter().map(|(path, method, _)| (method, path)).collect();
     for (method, path) in [
+        ("POST", "/v1/filter"),
         ("POST", "/v1/decide"),
         ("POST", "/v1/policies/simulate"),
         ("POST", "/v1/claims"),

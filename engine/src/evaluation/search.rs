@@ -22,8 +22,8 @@ use crate::policy::Pack;
 use crate::question::{Act, Asked, Assertions, Party};
 use crate::record::{Record, Searched};
 
-mod candidates;
-mod named;
+pub(super) mod candidates;
+pub(super) mod named;
 mod shared;
 #[cfg(test)]
 mod tests;
@@ -163,7 +163,7 @@ pub async fn search(
 }
 
 /// What was asked, without what was asserted: that is parsed already.
-fn bare(asked: &Asked<'_>) -> Asked<'static> {
+pub(super) fn bare(asked: &Asked<'_>) -> Asked<'static> {
     let party = |party: &Party<'_>| Party {
         type_name: Cow::Owned(party.type_name.to_string()),
         id: Cow::Owned(party.id.to_string()),

@@ -9,12 +9,15 @@ use serde::{Deserialize, Serialize};
 use crate::administration::AdminError;
 use crate::administration::revisions::RevisionError;
 use crate::app::ChangeError;
+use crate::decision::residual::ResidualError;
 use crate::evaluation::AskError;
+use crate::evaluation::filter::FilterError;
 use crate::evaluation::search::SearchError;
 use crate::oblige::{EditError, ObligeError};
 use crate::question::QuestionError;
 use crate::state::StateError;
 use crate::store::StoreError;
+use crate::store::filter::WhereError;
 
 /// What can be wrong with a request.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +40,8 @@ pub(super) enum ApiError {
     InvalidCursor,
     #[error(transparent)]
     Search(#[from] SearchError),
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     #[error("this needs a caller key: `Authorization: Bearer pcc_…`")]
     KeyMissing,
     #[error("the caller key is not known here: it may be revoked, expired, or no caller key")]
@@ -93,6 +98,7 @@ impl ApiError {
             | Self::PoliciesInvalid(_)
             | Self::InvalidCursor => StatusCode::BAD_REQUEST,
             Self::Search(error) => search(*error).0,
+            Self::Filter(error) => filter(error).0,
             Self::KeyMissing | Self::KeyInvalid => StatusCode::UNAUTHORIZED,
             Self::RightMissing(_) => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -120,6 +126,7 @@ impl ApiError {
             Self::PoliciesInvalid(_) => "policies_invalid",
             Self::InvalidCursor => "invalid_cursor",
             Self::Search(error) => search(*error).1,
+            Self::Filter(error) => filter(error).1,
             Self::KeyMissing => "caller_key_missing",
             Self::KeyInvalid => "caller_key_invalid",
             Self::RightMissing(_) => "right_missing",
@@ -199,6 +206,28 @@ fn revision(error: &RevisionError) -> (StatusCode, &'static str) {
     }
 }
 
+/// The status and code of a filter that is none.
+fn filter(error: &FilterError) -> (StatusCode, &'static str) {
+    let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
+    match error {
+        FilterError::Unmapped(_) => (unprocessable, "filter_unmapped"),
+        FilterError::Residual(ResidualError::Inexpressible { .. } | ResidualError::Scoped(_)) => {
+            (unprocessable, "filter_inexpressible")
+        }
+        FilterError::Residual(ResidualError::TooLarge | ResidualError::TooMany { .. })
+        | FilterError::Where(WhereError::TooManyParameters(_) | WhereError::PatternTooLong) => {
+            (unprocessable, "filter_too_large")
+        }
+        FilterError::Where(WhereError::Nul | WhereError::NoColumn(_)) => {
+            (unprocessable, "filter_inexpressible")
+        }
+        FilterError::Residual(ResidualError::TooSlow) => (StatusCode::SERVICE_UNAVAILABLE, "filter_too_slow"),
+        FilterError::Residual(ResidualError::Unreadable) | FilterError::Busy | FilterError::Unrecorded => {
+            (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+        }
+    }
+}
+
 /// The status of what does not follow from a decision.
 fn oblige(error: &ObligeError) -> StatusCode {
     match error {
@@ -273,6 +302,7 @@ impl From<AskError> for ApiError {
             }
             AskError::Question(error) => error.into(),
             AskError::Search(error) => error.into(),
+            AskError::Filter(error) => error.into(),
             AskError::Failed => Self::Defect,
         }
     }

@@ -12,8 +12,8 @@ use utoipa::openapi::{OneOf, Ref, RefOr, Schema};
 use super::caller::Authenticated;
 use super::error::{ApiError, ProblemBody};
 use super::{
-    assignments, authzen, claims, decide, decisions, elevations, entities, groups, health, keys, mask,
-    metadata, metrics, plugins, principals, revisions, roles, search, shadow, sign, simulate,
+    assignments, authzen, claims, decide, decisions, elevations, entities, filter, groups, health, keys,
+    mask, metadata, metrics, plugins, principals, revisions, roles, search, shadow, sign, simulate,
 };
 use crate::app::App;
 use crate::caller::Right;
@@ -30,6 +30,7 @@ use crate::caller::Right;
         metadata::of_server,
         metadata::of_pack,
         decide::decide,
+        filter::filter_rows,
         simulate::simulate_policies,
         claims::claim_key,
         keys::list_keys,

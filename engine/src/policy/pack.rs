@@ -9,9 +9,10 @@ use smol_str::SmolStr;
 
 use super::earlier::{Earlier, digest};
 use super::files::{PackFiles, SourceFile};
+use super::mapping::Mapping;
 use super::problem::Problem;
 use super::settings::Settings;
-use super::{cases, compile};
+use super::{cases, compile, mapping};
 use crate::clock::Timestamp;
 use crate::decision::rules::Rules;
 use crate::entity::interned::Interner;
@@ -33,6 +34,8 @@ pub struct Pack {
     /// What tells its files apart from others, by their names.
     pub(super) digests: HashMap<String, [u8; 32]>,
     types: HashMap<String, EntityType>,
+    /// Where the resources of a type are rows.
+    rows: HashMap<EntityType, Arc<Mapping>>,
     action_type: EntityType,
     /// The types of the kinds that have a name of their own.
     kinds: Vec<(Kind, EntityType)>,
@@ -119,6 +122,7 @@ impl Pack {
         warnings.extend(compile::obliging_forbids(&policies));
         let rules = keep(compile::prepare(policies, &entities), &mut problems).unwrap_or_default();
         let types = keep(type_names(&settings, &entities, schema.as_ref(), manifest), &mut problems);
+        let rows = keep(mapping::of(&settings, manifest), &mut problems).unwrap_or_default();
         let Some((types, action_type)) = types.filter(|_| problems.is_empty()) else { return Err(problems) };
         let digests = files.deciding().map(|(name, file)| (name.clone(), digest(file))).collect();
         let mut pack = Self {
@@ -129,6 +133,7 @@ impl Pack {
             warnings,
             digests,
             types,
+            rows,
             action_type,
             kinds: Vec::new(),
         };
@@ -162,6 +167,11 @@ impl Pack {
             Some(known) => Some(known.clone()),
             None => EntityType::from_normalized_str(name).ok(),
         }
+    }
+
+    /// Where the resources of a type are rows, if the pack says so.
+    pub fn rows(&self, entity_type: &EntityType) -> Option<&Arc<Mapping>> {
+        self.rows.get(entity_type)
     }
 
     /// The Cedar entity for an AuthZEN type name and id. An action is none: a request must not lay properties over

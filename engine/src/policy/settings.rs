@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::mapping::Rows;
 use super::problem::{Problem, position};
 use crate::decision::OnPolicyError;
 use crate::decision::slice::Overlay;
@@ -30,6 +31,9 @@ pub struct Settings {
     /// AuthZEN's type names and Cedar's.
     #[serde(default)]
     pub types: BTreeMap<String, String>,
+    /// Where the resources of a type are rows.
+    #[serde(default)]
+    pub filter: BTreeMap<String, Rows>,
 }
 
 /// What the application's properties may do to stored attributes.

@@ -11,23 +11,23 @@ use smol_str::SmolStr;
 use crate::entity::Facts;
 
 /// What a search may take.
-pub(super) struct Bounds<'b> {
+pub(in crate::evaluation) struct Bounds<'b> {
     /// The most candidates.
-    pub(super) candidates: usize,
+    pub(in crate::evaluation) candidates: usize,
     /// Whether its time is over.
-    pub(super) stop: &'b dyn Fn() -> bool,
+    pub(in crate::evaluation) stop: &'b dyn Fn() -> bool,
 }
 
 /// More than a search may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Beyond {
+pub(in crate::evaluation) enum Beyond {
     Candidates,
     Time,
 }
 
 /// Where candidates come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum By {
+pub(in crate::evaluation) enum By {
     /// The policies name them, or what they are in.
     Index,
     /// They are all there are.
@@ -35,7 +35,7 @@ pub(super) enum By {
 }
 
 impl By {
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::evaluation) fn name(self) -> &'static str {
         match self {
             Self::Index => "index",
             Self::Trial => "trial",
@@ -45,26 +45,26 @@ impl By {
 
 /// Ids in their order.
 #[derive(Debug)]
-pub(super) struct Candidates {
-    pub(super) ids: Arc<Vec<SmolStr>>,
-    pub(super) by: By,
+pub(in crate::evaluation) struct Candidates {
+    pub(in crate::evaluation) ids: Arc<Vec<SmolStr>>,
+    pub(in crate::evaluation) by: By,
 }
 
 impl Candidates {
     /// Nobody: of a type that can't be.
-    pub(super) fn none() -> Self {
+    pub(in crate::evaluation) fn none() -> Self {
         Self { ids: Arc::default(), by: By::Trial }
     }
 }
 
 /// How many are looked at between two looks at the clock.
-pub(super) const BETWEEN: usize = 1_024;
+pub(in crate::evaluation) const BETWEEN: usize = 1_024;
 
 /// All of a type.
 ///
 /// # Errors
 /// When they are more than a search may look at.
-pub(super) fn all(
+pub(in crate::evaluation) fn all(
     facts: Facts<'_>,
     entity_type: &EntityType,
     bounds: &Bounds<'_>,

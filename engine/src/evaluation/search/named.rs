@@ -18,7 +18,7 @@ use crate::entity::{Facts, Unreadable};
 
 /// Whom a permit can be about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Source {
+pub(in crate::evaluation) enum Source {
     /// This one.
     Only(EntityUID),
     /// This one, and all that is in it.
@@ -27,7 +27,7 @@ pub(super) enum Source {
 
 /// The side of the question that is given.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Given<'a> {
+pub(in crate::evaluation) enum Given<'a> {
     /// Who: resources are searched for.
     Principal(&'a EntityUID),
     /// To what: principals are searched for.
@@ -43,7 +43,7 @@ struct Known<'a> {
 }
 
 /// Where permits send a search; none when only trying all will do.
-pub(super) fn sources(
+pub(in crate::evaluation) fn sources(
     facts: Facts<'_>,
     (rules, action): (&Rules, &EntityUID),
     given: Given<'_>,
@@ -152,7 +152,7 @@ impl<'a> Known<'a> {
 ///
 /// # Errors
 /// When there is no time left.
-pub(super) fn gather(
+pub(in crate::evaluation) fn gather(
     facts: Facts<'_>,
     sources: &BTreeSet<Source>,
     entity_type: &EntityType,

@@ -63,7 +63,7 @@ impl Searches {
     }
 
     /// Room for one search, once there is some.
-    pub(super) async fn room(&self) -> Option<OwnedSemaphorePermit> {
+    pub(in crate::evaluation) async fn room(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.room).acquire_owned().await.ok()
     }
 
