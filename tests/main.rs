@@ -16,6 +16,7 @@ mod audit;
 mod callers;
 mod changes;
 mod cli {
+    mod bundle;
     mod decide;
     mod entity {
         mod cut_off;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use crate::audit::{AuditError, DecisionLog, LogKeys, Mode, Opened, Options, Sync};
+use crate::bundle::Contents;
 use crate::caller::{Callers, Right};
 use crate::clock::{Clock, SharedClock, Timestamp};
 use crate::config::{Config, LogMode, LogSync};
@@ -26,6 +27,7 @@ use crate::state::{Settings, State, StateError};
 use crate::store::{Store, StoreError};
 use crate::validate::{ValidateError, Validation};
 
+mod bundle;
 mod changing;
 mod events;
 mod plugins;
@@ -36,6 +38,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use bundle::{BundleStatus, TakeError};
 pub use changing::{Actor, ChangeError, Changing, Done};
 pub use plugins::PluginStatus;
 pub use reload::ReloadStatus;
@@ -79,6 +82,8 @@ pub struct App {
     /// Decisions on their way to detectors.
     pub aftermath: Aftermath,
     sources: Sources,
+    /// None when policies and plugins are in their folders.
+    bundle: Option<bundle::Following>,
     plugins: plugins::Plugins,
     snapshot: ArcSwap<Snapshot>,
     serving: Mutex<Serving>,
@@ -132,6 +137,9 @@ pub enum StartError {
     /// Plugins can't be loaded: one that was configured must not be silently absent.
     #[error("plugins can't be loaded:\n{}", .0.join("\n"))]
     Plugins(Vec<String>),
+    /// There is no bundle to serve.
+    #[error("the bundle can't be served, and the data folder holds none that could be: {0}")]
+    Bundle(#[from] TakeError),
     /// There is no sandbox for plugins.
     #[error(transparent)]
     Sandbox(#[from] crate::plugin::runtime::RuntimeError),
@@ -171,13 +179,18 @@ impl App {
         let known = replica.refresh(&store, &callers, &*clock).await?;
         let management = config.policies.management.clone();
         let sources = Sources { folder: config.policies.folder.clone(), management };
-        let loaded = sources.load()?;
         let metrics = Metrics::new();
         let shadow = ShadowQueue::new(config.plugins.shadow_queue);
         let searches = Searches::new(config.search);
-        reload::announce(&loaded, &metrics);
         let services = (&clock, &state, &keys);
-        let (plugins, set) = plugins::Plugins::start(&config, root, services, &rng).await?;
+        let load = async |bundle: Option<&Contents>| {
+            let loaded = reload::load(&sources, bundle, None)?;
+            let (plugins, set) = plugins::Plugins::start(&config, root, services, &rng, bundle).await?;
+            Ok((loaded, plugins, set))
+        };
+        let (bundle, (loaded, plugins, set)) =
+            bundle::Following::start(&config, (&store, &*clock), load).await?;
+        reload::announce(&loaded, &metrics);
         tracing::debug!(folder = %config.data.folder.display(), "opened");
         let sequence = known.sequence;
         let set = set.with_overrides(&known.modes);
@@ -203,6 +216,7 @@ impl App {
             searches,
             aftermath: Aftermath::default(),
             sources,
+            bundle,
             plugins,
             snapshot: ArcSwap::from_pointee(snapshot),
             serving: Mutex::new(Serving { loaded, status }),

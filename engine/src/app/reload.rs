@@ -3,10 +3,12 @@
 use std::sync::{Arc, PoisonError};
 
 use super::App;
+use super::bundle::Following;
+use crate::bundle::Contents;
 use crate::clock::Timestamp;
 use crate::metrics::Metrics;
 use crate::policy::watch::Watch;
-use crate::policy::{LoadError, Loaded, MANAGEMENT};
+use crate::policy::{LoadError, Loaded, MANAGEMENT, Snapshot, Sources};
 
 /// How the last load went.
 #[derive(Clone, Debug)]
@@ -33,7 +35,8 @@ impl App {
 
     /// Loads changed files for as long as it runs.
     pub async fn follow_policies(self: Arc<Self>) {
-        let folders = std::iter::once(self.sources.folder.clone()).chain(self.sources.management.clone());
+        let own = Some(self.sources.folder.clone()).filter(|_| self.bundle.is_none());
+        let folders = own.into_iter().chain(self.sources.management.clone());
         let mut watch = Watch::start(folders.collect());
         // What changed between the first load and the watch's start.
         self.reload().await;
@@ -45,8 +48,14 @@ impl App {
 
     /// Loads the files; swaps them in if they are good and differ.
     pub async fn reload(&self) {
+        // Packs of a bundle change in turn with it.
+        let _turn = match &self.bundle {
+            Some(following) => Some(following.turn().await),
+            None => None,
+        };
+        let contents = self.bundle.as_ref().map(Following::contents);
         let (sources, served) = (self.sources.clone(), self.snapshot.load_full());
-        let loading = tokio::task::spawn_blocking(move || sources.load_after(Some(&served)));
+        let loading = tokio::task::spawn_blocking(move || load(&sources, contents.as_deref(), Some(&served)));
         let result = loading.await.unwrap_or(Err(LoadError::Defect));
         let now = self.clock.now();
         let mut serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
@@ -71,6 +80,21 @@ impl App {
                 serving.status.error = Some(error.to_string());
             }
         }
+    }
+}
+
+/// Loads the packs of a bundle, or those of the folder.
+pub(super) fn load(
+    sources: &Sources,
+    bundle: Option<&Contents>,
+    before: Option<&Snapshot>,
+) -> Result<Loaded, LoadError> {
+    match bundle {
+        Some(contents) => {
+            let packs = contents.packs.values().cloned().collect();
+            sources.with(packs)?.load_after(before)
+        }
+        None => sources.load_after(before),
     }
 }
 

@@ -58,7 +58,7 @@ impl Folder {
 }
 
 /// The packs in a folder, or the one that it is. None is an error.
-fn packs_in(folder: &Path) -> Result<Vec<PackFiles>, Failure> {
+pub(super) fn packs_in(folder: &Path) -> Result<Vec<PackFiles>, Failure> {
     let packs = if folder.join("pack.toml").is_file() {
         vec![PackFiles::read(folder)?]
     } else {
@@ -80,7 +80,7 @@ pub(super) fn run(command: &PolicyCommand) -> Result<ExitCode, Failure> {
     }
 }
 
-fn load(files: &PackFiles) -> Result<Pack, Vec<Problem>> {
+pub(super) fn load(files: &PackFiles) -> Result<Pack, Vec<Problem>> {
     deeply(|| Pack::load(files))
 }
 
