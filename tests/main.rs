@@ -13,6 +13,7 @@
 
 mod assertions;
 mod audit;
+mod bundles;
 mod callers;
 mod changes;
 mod cli {

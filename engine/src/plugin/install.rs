@@ -254,6 +254,7 @@ impl Installer {
             section: Arc::clone(section),
             modes: section.modes.iter().cloned().collect(),
             trust,
+            in_bundle: files.in_bundle,
             folder: files.folder,
             loaded_at: self.clock.now(),
             stats: self.sections.get(name).map(|(_, stats)| Arc::clone(stats)).unwrap_or_default(),
