@@ -14,6 +14,7 @@ pub mod compile;
 pub mod coverage;
 pub mod earlier;
 pub mod files;
+pub mod lint;
 mod management;
 mod pack;
 pub mod problem;

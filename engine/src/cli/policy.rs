@@ -1,4 +1,4 @@
-//! `portcullis policy check | test | diff | fmt`.
+//! `portcullis policy check | test | diff | fmt | lint`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,6 +12,7 @@ use crate::policy::{Pack, problem::Problem};
 
 mod diff;
 mod fmt;
+mod lint;
 mod test;
 
 #[derive(Debug, Subcommand)]
@@ -25,6 +26,9 @@ pub(super) enum PolicyCommand {
     Diff(diff::DiffArgs),
     /// Lay policies out as Cedar's own formatter does. Comments stay.
     Fmt(fmt::FmtArgs),
+    /// Look for what is allowed in a policy and hardly meant. Exit status: 0 when there is no error, 1 when there is
+    /// (or a warning, with `--deny warnings`), 2 when the packs can't be read.
+    Lint(lint::LintArgs),
 }
 
 #[derive(Debug, Args)]
@@ -77,6 +81,7 @@ pub(super) fn run(command: &PolicyCommand) -> Result<ExitCode, Failure> {
         PolicyCommand::Test(args) => test::test(args),
         PolicyCommand::Diff(args) => diff::diff(args),
         PolicyCommand::Fmt(args) => fmt::fmt(args),
+        PolicyCommand::Lint(args) => lint::lint(args),
     }
 }
 

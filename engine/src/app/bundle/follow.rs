@@ -88,10 +88,13 @@ impl App {
         match self.take(following, judged, tag.clone()).await {
             Ok(()) => Ok(false),
             Err(error) => {
-                let mut state = following.lock();
-                state.refused = Some((named, self.clock.monotonic()));
-                // Not asked for again, until it is looked at again.
-                state.tag = tag;
+                // A store that does not answer is no fault of the bundle.
+                if !matches!(error, TakeError::Store(_)) {
+                    let mut state = following.lock();
+                    state.refused = Some((named, self.clock.monotonic()));
+                    // Not asked for again, until it is looked at again.
+                    state.tag = tag;
+                }
                 Err(error)
             }
         }
@@ -157,6 +160,7 @@ impl App {
             state.status.version = judged.named.version;
             state.status.digest = judged.named.digest.to_string();
             state.status.taken_at = now;
+            state.status.error = None;
         }
         self.metrics.reloaded(true);
         let (file, bytes) = (following.kept.clone(), judged.bytes);
