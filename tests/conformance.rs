@@ -44,6 +44,10 @@ struct Suite {
     passed: usize,
     total: usize,
     failures: Vec<String>,
+    /// Policies that were evaluated.
+    evaluated: u64,
+    /// Those that Cedar's own evaluator had to judge.
+    left_to_cedar: u64,
 }
 
 impl Suite {
@@ -61,6 +65,11 @@ impl Suite {
         print(&format!("{name}: {}/{}", self.passed, self.total));
         let first: Vec<&String> = self.failures.iter().take(10).collect();
         assert!(first.is_empty(), "{} failures, the first: {first:#?}", self.failures.len());
+        if let Some(hundredths) = (self.left_to_cedar * 10_000).checked_div(self.evaluated) {
+            let (whole, rest, evaluated) = (hundredths / 100, hundredths % 100, self.evaluated);
+            print(&format!("{name}: {whole}.{rest:02} % of {evaluated} policies left to Cedar"));
+            assert!(hundredths < 200, "more than two in a hundred policies were left to Cedar");
+        }
         assert_eq!(self.total, expected, "the data holds another number of cases");
     }
 }

@@ -20,12 +20,15 @@ mod search;
 pub mod validate;
 
 pub use bundle::Bundle;
+#[cfg(test)]
+pub use environment::soak;
 use environment::{environment, lay_over};
 pub use keys::{Keys, NamedKey};
 pub use obligations::Obligations;
 pub use plugins::{BudgetWish, PluginSection, Plugins};
 pub use search::Search;
 
+use crate::decision::Evaluator;
 use crate::policy::problem::Problem;
 use crate::policy::settings::from_toml;
 
@@ -166,11 +169,13 @@ pub struct Policies {
     pub management: Option<PathBuf>,
     /// Whether changes are loaded while the server runs.
     pub watch: bool,
+    /// Who evaluates decisions: `compiled`, `cedar`, or `compared` to have both do it each time.
+    pub evaluator: Evaluator,
 }
 
 impl Default for Policies {
     fn default() -> Self {
-        Self { folder: "policies".into(), management: None, watch: true }
+        Self { folder: "policies".into(), management: None, watch: true, evaluator: Evaluator::default() }
     }
 }
 

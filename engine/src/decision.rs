@@ -10,7 +10,7 @@ use cedar_policy_core::ast::{
     SlotEnv, ValueKind,
 };
 use cedar_policy_core::entities::Dereference;
-use cedar_policy_core::evaluator::Evaluator;
+use cedar_policy_core::evaluator::Evaluator as CedarEvaluator;
 use cedar_policy_core::extensions::Extensions;
 use smol_str::SmolStr;
 
@@ -18,6 +18,7 @@ use crate::entity::View;
 
 mod combine;
 pub mod compiled;
+mod evaluator;
 pub mod index;
 pub mod obligation;
 pub mod permissions;
@@ -30,6 +31,7 @@ mod tests;
 pub mod value;
 
 pub use combine::{Combined, OnPolicyError, Verdict, combine};
+pub use evaluator::Evaluator;
 pub use reason::Reason;
 
 use compiled::{GivesWay, Pool, Subjects};
@@ -70,8 +72,13 @@ pub struct Findings {
     pub errors: Vec<(usize, String)>,
     /// Whether a policy that can apply reads a value that was left out.
     pub reads_left_out: bool,
-    /// How many policies the compiled form had nothing to say of, so that Cedar's own evaluator judged them.
+    /// How many policies were looked at beyond their scope.
+    pub judged: u32,
+    /// How many policies the compiled form had nothing to say of, so that Cedar's own evaluator judged them. Those that failed
+    /// are not counted: Cedar is asked for their message.
     pub left_to_cedar: u32,
+    /// Whether the compiled form and Cedar's own evaluator said different things.
+    pub differs: bool,
     /// Whether there was nothing to evaluate over. (Cedar refused the slice, or stored data can't be read.)
     pub unevaluated: bool,
 }
@@ -138,6 +145,7 @@ fn judge(
     if question.has_left_out() && question.misses_what(&rule.reach) {
         findings.reads_left_out = true;
     }
+    findings.judged += 1;
     let compiled = match (&rule.condition, &rule.compiled) {
         (None, _) => Ok(true),
         (Some(_), Some(compiled)) => compiled.holds(subjects, pool),
@@ -147,8 +155,10 @@ fn judge(
         Ok(held) => Ok(held),
         Err(GivesWay) if pool.is_unreadable() => return Err(GivesWay),
         Err(GivesWay) => {
-            findings.left_to_cedar += 1;
-            by_cedar(rule, question, pool)?
+            let held = by_cedar(rule, question, pool)?;
+            // One that fails is left to Cedar for its message alone.
+            findings.left_to_cedar += u32::from(held.is_ok() || rule.compiled.is_none());
+            held
         }
     };
     findings.note(place, rule.effect, held);
@@ -160,7 +170,7 @@ fn by_cedar(rule: &Rule, question: &Question, pool: &Pool<'_>) -> Result<Result<
     let roots = [&question.principal, &question.action, &question.resource];
     let slicer = slice::Slicer::new(pool.view(), &question.laid_over);
     let slice = slicer.collect(&rule.reach, roots, &question.context).ok_or(GivesWay)?;
-    let evaluator = Evaluator::new(question.to_request(), &slice, Extensions::all_available());
+    let evaluator = CedarEvaluator::new(question.to_request(), &slice, Extensions::all_available());
     Ok(holds(rule, &evaluator))
 }
 
@@ -177,7 +187,7 @@ pub fn evaluate_by_cedar(rules: &Rules, view: &View<'_>, question: &Question) ->
     };
     let principal = found(slice.entity(&question.principal));
     let resource = found(slice.entity(&question.resource));
-    let evaluator = Evaluator::new(question.to_request(), &slice, Extensions::all_available());
+    let evaluator = CedarEvaluator::new(question.to_request(), &slice, Extensions::all_available());
     let left_out = question.has_left_out();
     for place in &plan.rules {
         let Some(rule) = rules.all.get(*place) else { continue };
@@ -195,6 +205,13 @@ pub fn evaluate_by_cedar(rules: &Rules, view: &View<'_>, question: &Question) ->
 }
 
 impl Findings {
+    /// Whether both say the same of the policies.
+    fn says_what(&self, other: &Self) -> bool {
+        let said = |findings: &Self| (findings.reads_left_out, findings.unevaluated);
+        (&self.permits, &self.forbids, &self.errors, said(self))
+            == (&other.permits, &other.forbids, &other.errors, said(other))
+    }
+
     fn note(&mut self, place: usize, effect: Effect, held: Result<bool, String>) {
         match held {
             Ok(false) => {}
@@ -239,7 +256,7 @@ fn found(entity: Dereference<'_, Entity>) -> Option<&Entity> {
 /// Policies are not templates: they have no slots to fill.
 static NO_SLOTS: LazyLock<SlotEnv> = LazyLock::new(SlotEnv::default);
 
-fn holds(rule: &Rule, evaluator: &Evaluator<'_>) -> Result<bool, String> {
+fn holds(rule: &Rule, evaluator: &CedarEvaluator<'_>) -> Result<bool, String> {
     let Some(condition) = &rule.condition else { return Ok(true) };
     match evaluator.interpret(condition, &NO_SLOTS) {
         Ok(value) => match value.value {

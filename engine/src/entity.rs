@@ -20,6 +20,7 @@ pub mod facts;
 pub mod families;
 pub mod holding;
 pub mod inactive;
+pub mod interned;
 pub mod memory;
 pub mod pack_data;
 pub mod row;
@@ -41,11 +42,13 @@ pub use types::Unreadable;
 pub use update::{AssignmentUpdate, EntityUpdate, Kind, Named, RoleSettings, Scope, Status, Update};
 pub use view::View;
 
+use interned::{ByUid, Interner};
+
 /// The entities of one pack's files. They carry their ancestors, all of them.
 #[derive(Clone, Debug)]
 pub struct EntityStore {
     /// Shared: a reload that leaves them as they are makes no copy.
-    by_uid: Arc<HashMap<EntityUID, Arc<Entity>, foldhash::fast::RandomState>>,
+    by_uid: Arc<ByUid<Arc<Entity>>>,
     number: u64,
     /// All that is in an entity, by it; made when it is first asked for.
     members: Arc<OnceLock<HashMap<EntityUID, Vec<EntityUID>, foldhash::fast::RandomState>>>,
@@ -60,7 +63,9 @@ impl Default for EntityStore {
 impl EntityStore {
     /// Takes entities whose ancestors have been computed.
     pub fn new(entities: impl IntoIterator<Item = Arc<Entity>>) -> Self {
-        let by_uid = entities.into_iter().map(|entity| (entity.uid().clone(), entity)).collect();
+        let mut interner = Interner::default();
+        let interned = entities.into_iter().map(|entity| Arc::new(interner.entity(&entity)));
+        let by_uid = interned.map(|entity| (entity.uid().clone(), entity)).collect();
         Self { by_uid: Arc::new(by_uid), number: fresh_number(), members: Arc::default() }
     }
 
@@ -71,19 +76,19 @@ impl EntityStore {
 
     /// How many there are, the schema's actions apart.
     pub fn count(&self) -> usize {
-        self.by_uid.keys().filter(|uid| !uid.entity_type().is_action()).count()
+        self.by_uid.iter().filter(|(uid, _)| !uid.entity_type().is_action()).count()
     }
 
     /// All of them, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Entity>> {
-        self.by_uid.values()
+        self.by_uid.iter().map(|(_, entity)| entity)
     }
 
     /// All of them that are in this entity, in no order.
     pub fn members(&self, uid: &EntityUID) -> &[EntityUID] {
         let members = self.members.get_or_init(|| {
             let mut members: HashMap<_, Vec<_>, _> = HashMap::default();
-            for entity in self.by_uid.values() {
+            for entity in self.iter() {
                 for ancestor in entity.ancestors() {
                     members.entry(ancestor.clone()).or_default().push(entity.uid().clone());
                 }

@@ -24,7 +24,7 @@ use crate::audit::{Batch, Kind};
 use crate::caller::{Caller, Right, RightOn, may};
 use crate::clock::Timestamp;
 use crate::decision::obligation::Obligation;
-use crate::decision::{self, Combined, Findings, Question, Reason, Verdict};
+use crate::decision::{self, Combined, Evaluator, Findings, Question, Reason, Verdict};
 use crate::entity::{Facts, Status};
 use crate::policy::{Pack, Snapshot};
 use crate::question::{Asked, Assertions, Party, QuestionError};
@@ -315,7 +315,18 @@ impl<'a> Evaluation<'a> {
             return (Findings::default(), Combined::deny(vec![Reason::TypeUnrepresentable]));
         };
         let understands = |kind: &str| by.understands.iter().any(|understood| understood == kind);
-        judge(pack, facts, &question, &understands, |stage| self.lap(stage))
+        let app = self.walk.app;
+        let judged = judge((app.config.policies.evaluator, pack), facts, &question, &understands, |stage| {
+            self.lap(stage)
+        });
+        app.metrics.evaluated(judged.0.left_to_cedar, judged.0.differs);
+        if judged.0.differs {
+            tracing::error!(
+                decision_id = self.id,
+                "the compiled policies and Cedar differ: Cedar's word was taken"
+            );
+        }
+        judged
     }
 
     fn lap(&mut self, stage: usize) {
@@ -407,7 +418,7 @@ fn nanos(took: Duration) -> u64 {
 
 /// What a pack says to one question, and what follows from it for a caller that understands so much.
 fn judge(
-    pack: &Pack,
+    (evaluator, pack): (Evaluator, &Pack),
     facts: Facts<'_>,
     question: &Question,
     understands: &dyn Fn(&str) -> bool,
@@ -416,7 +427,7 @@ fn judge(
     if let Some(reason) = inactivity(facts.status(&question.principal)) {
         return (Findings::default(), Combined::deny(vec![reason]));
     }
-    let findings = decision::evaluate(&pack.rules, &facts.about(&question.resource), question);
+    let findings = evaluator.evaluate(&pack.rules, &facts.about(&question.resource), question);
     lap(DECIDE);
     let on_error = pack.settings.on_policy_error;
     let mut combined = decision::combine(&pack.rules, &findings, on_error, understands);

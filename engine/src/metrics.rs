@@ -38,6 +38,9 @@ pub struct Metrics {
     unannounced: Counter,
     validation: ValidationMetrics,
     undetected: Counter,
+    left_to_cedar: Counter,
+    differed: Counter,
+    not_compiled: Gauge,
 }
 
 struct LogGauges {
@@ -148,6 +151,20 @@ impl Metrics {
                 "changes that the stream did not take at once",
                 &[],
             ),
+            left_to_cedar: counter(
+                "portcullis_policies_left_to_cedar_total",
+                "policies that Cedar's own evaluator judged, the compiled form having nothing to say",
+                &[],
+            ),
+            differed: counter(
+                "portcullis_evaluation_differences_total",
+                "decisions of which the compiled form and Cedar's own evaluator said different things",
+                &[],
+            ),
+            not_compiled: gauge(
+                "portcullis_policies_not_compiled",
+                "served policies without a compiled form",
+            ),
             validation: ValidationMetrics::new(&recorder),
             undetected: counter(
                 "portcullis_detection_dropped_total",
@@ -178,6 +195,16 @@ impl Metrics {
         }
     }
 
+    /// A question was evaluated.
+    pub fn evaluated(&self, left_to_cedar: u32, differed: bool) {
+        if left_to_cedar > 0 {
+            self.left_to_cedar.increment(left_to_cedar.into());
+        }
+        if differed {
+            self.differed.increment(1);
+        }
+    }
+
     /// One request was answered.
     pub fn requested(&self, status: u16, took: std::time::Duration) {
         let known = self.requests.iter().find(|(known, _)| *known == status);
@@ -198,10 +225,11 @@ impl Metrics {
     }
 
     /// What is served now.
-    pub fn serving(&self, packs: usize, policies: usize) {
+    pub fn serving(&self, packs: usize, policies: usize, not_compiled: usize) {
         // Counts of files: far below what a float holds exactly.
         self.packs.set(u32::try_from(packs).map_or(f64::MAX, f64::from));
         self.policies.set(u32::try_from(policies).map_or(f64::MAX, f64::from));
+        self.not_compiled.set(u32::try_from(not_compiled).map_or(f64::MAX, f64::from));
     }
 
     /// A caller lacked a right.

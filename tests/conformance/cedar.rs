@@ -53,6 +53,8 @@ fn cedar_corpus_slice() {
         suite.passed += other.passed;
         suite.total += other.total;
         suite.failures.extend(other.failures);
+        suite.evaluated += other.evaluated;
+        suite.left_to_cedar += other.left_to_cedar;
         suite
     });
     suite.failures.sort();
@@ -102,6 +104,10 @@ fn run(suite: &mut Suite, file: &Path, resolve: impl Fn(&str) -> PathBuf) {
     let parsed: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let validated = parsed["validation"]["valid"] == test["shouldValidate"];
     let count = parsed["results"].as_array().map_or(0, Vec::len);
+    for result in parsed["results"].as_array().into_iter().flatten() {
+        suite.evaluated += result["evaluated"].as_u64().unwrap();
+        suite.left_to_cedar += result["left_to_cedar"].as_u64().unwrap();
+    }
     for (index, request) in requests.iter().enumerate() {
         let matches = validated && count == requests.len() && agrees(request, &parsed["results"][index]);
         suite.count(answer.status == 200 && matches, || {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cedar_policy::{Authorizer, Context, Decision, Entities, EntityUid, PolicySet, Request};
+use cedar_policy_core::ast::EntityUID;
 use portcullis::clock::{Clock, SystemClock};
 use portcullis::decision::rules::Rules;
 use portcullis::decision::value::Record;
@@ -65,8 +66,8 @@ impl Ours {
 }
 
 fn question([principal, action, resource]: &[String; 3]) -> Result<Question, Failure> {
-    let uid = |text: &str| {
-        EntityUid::from_str(text).map(|uid| AsRef::<cedar_policy_core::ast::EntityUID>::as_ref(&uid).clone())
+    let uid = |text: &str| -> Result<EntityUID, Failure> {
+        Ok(AsRef::<EntityUID>::as_ref(&EntityUid::from_str(text)?).clone())
     };
     Ok(Question {
         principal: uid(principal)?,
@@ -91,7 +92,7 @@ struct Theirs {
 
 impl Theirs {
     fn of(world: &World) -> Result<Self, Failure> {
-        let uid = |text: &String| EntityUid::from_str(text);
+        let uid = |text: &String| -> Result<EntityUid, Failure> { Ok(EntityUid::from_str(text)?) };
         let request = |[principal, action, resource]: &[String; 3]| -> Result<Request, Failure> {
             Ok(Request::new(uid(principal)?, uid(action)?, uid(resource)?, Context::empty(), None)?)
         };

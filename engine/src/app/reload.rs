@@ -101,9 +101,10 @@ pub(super) fn load(
 /// Says what is served, and what is worth a word.
 pub(super) fn announce(loaded: &Loaded, metrics: &Metrics) {
     let asked = loaded.packs().filter(|pack| pack.name() != MANAGEMENT);
-    let (packs, policies) =
-        asked.fold((0, 0), |(packs, policies), pack| (packs + 1, policies + pack.rules.all.len()));
-    metrics.serving(packs, policies);
+    let (packs, policies, not_compiled) = asked.fold((0, 0, 0), |(packs, policies, not_compiled), pack| {
+        (packs + 1, policies + pack.rules.all.len(), not_compiled + pack.rules.not_compiled())
+    });
+    metrics.serving(packs, policies, not_compiled);
     for warning in loaded.packs().flat_map(|pack| &pack.warnings) {
         tracing::warn!("{warning}");
     }

@@ -25,6 +25,13 @@ pub(super) fn environment() -> Vec<(String, String)> {
     variables
 }
 
+/// How often a generated test repeats: in a soak run in full.
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "this is the one home of the environment")]
+pub fn soak(reduced: u32, full: u32) -> u32 {
+    if std::env::var_os("PORTCULLIS_SOAK").is_some_and(|value| value == "1") { full } else { reduced }
+}
+
 pub(super) fn lay_over(table: &mut toml::Table, variable: &str, value: &str) -> Result<(), String> {
     let path = match usual(variable) {
         Some(path) => path.to_owned(),

@@ -5,10 +5,10 @@
 
 use cedar_policy_core::ast::Effect;
 
+use super::Findings;
 use super::obligation::{self, Obligation};
 use super::reason::Reason;
 use super::rules::Rules;
-use super::{Findings, ids};
 
 /// What a failed `forbid` does.
 #[derive(
@@ -63,7 +63,10 @@ pub fn combine(
     if findings.unevaluated {
         return Combined::deny(vec![Reason::EvaluationFailed]);
     }
-    let policies = |places: &[usize]| ids(rules, places).into_iter().map(Reason::Policy).collect::<Vec<_>>();
+    let policies = |places: &[usize]| {
+        let known = places.iter().filter_map(|place| rules.all.get(*place));
+        known.map(|rule| Reason::Policy(rule.id.clone())).collect::<Vec<_>>()
+    };
     let is_forbid = |place: &usize| rules.all.get(*place).is_some_and(|rule| rule.effect == Effect::Forbid);
     let failed: Vec<usize> =
         findings.errors.iter().map(|(place, _)| *place).filter(|place| is_forbid(place)).collect();

@@ -14,6 +14,8 @@ use cedar_policy_core::ast::{
 use cedar_policy_core::extensions::Extensions;
 use smol_str::SmolStr;
 
+use crate::entity::interned::Interner;
+
 mod pool;
 mod run;
 
@@ -59,65 +61,66 @@ const DEEPEST: usize = 128;
 
 impl Compiled {
     /// Compiles a condition; none when that can't be done.
-    pub fn of(condition: &Expr) -> Option<Self> {
-        compile(condition, 0).map(Self)
+    pub fn of(condition: &Expr, interner: &mut Interner) -> Option<Self> {
+        compile(condition, 0, interner).map(Self)
     }
 }
 
-fn compile(expr: &Expr, depth: usize) -> Option<Node> {
+fn compile(expr: &Expr, depth: usize, interner: &mut Interner) -> Option<Node> {
     if depth > DEEPEST {
         return None;
     }
-    let below = |expr: &Expr| compile(expr, depth + 1);
-    let boxed = |expr: &Expr| below(expr).map(Box::new);
+    let mut below = |expr: &Expr| compile(expr, depth + 1, interner);
     Some(match expr.expr_kind() {
-        ExprKind::Lit(literal) => Node::Constant(Value::from(literal.clone())),
+        ExprKind::Lit(literal) => Node::Constant(Value::from(interner.literal(literal))),
         ExprKind::Var(var) => Node::Var(*var),
         ExprKind::If { test_expr, then_expr, else_expr } => {
             Node::If(Box::new([below(test_expr)?, below(then_expr)?, below(else_expr)?]))
         }
-        ExprKind::And { .. } => Node::And(chain(expr, depth, &|expr| match expr.expr_kind() {
+        ExprKind::And { .. } => Node::And(chain(expr, &mut below, &|expr| match expr.expr_kind() {
             ExprKind::And { left, right } => Some((left, right)),
             _ => None,
         })?),
-        ExprKind::Or { .. } => Node::Or(chain(expr, depth, &|expr| match expr.expr_kind() {
+        ExprKind::Or { .. } => Node::Or(chain(expr, &mut below, &|expr| match expr.expr_kind() {
             ExprKind::Or { left, right } => Some((left, right)),
             _ => None,
         })?),
-        ExprKind::UnaryApp { op: UnaryOp::Not, arg } => Node::Not(boxed(arg)?),
-        ExprKind::UnaryApp { op: UnaryOp::Neg, arg } => Node::Negative(boxed(arg)?),
-        ExprKind::UnaryApp { op: UnaryOp::IsEmpty, arg } => Node::IsEmpty(boxed(arg)?),
+        ExprKind::UnaryApp { op: UnaryOp::Not, arg } => Node::Not(Box::new(below(arg)?)),
+        ExprKind::UnaryApp { op: UnaryOp::Neg, arg } => Node::Negative(Box::new(below(arg)?)),
+        ExprKind::UnaryApp { op: UnaryOp::IsEmpty, arg } => Node::IsEmpty(Box::new(below(arg)?)),
         ExprKind::BinaryApp { op, arg1, arg2 } => Node::Binary(*op, Box::new([below(arg1)?, below(arg2)?])),
-        ExprKind::GetAttr { expr, attr } => Node::Attribute(boxed(expr)?, attr.clone()),
-        ExprKind::HasAttr { expr, attr } => Node::HasAttribute(boxed(expr)?, attr.clone()),
-        ExprKind::ExtHasAttr { expr, attrs } => Node::HasPath(boxed(expr)?, attrs.iter().cloned().collect()),
-        ExprKind::Like { expr, pattern } => Node::Like(boxed(expr)?, pattern.clone()),
-        ExprKind::Is { expr, entity_type } => Node::Is(boxed(expr)?, entity_type.clone()),
-        ExprKind::Set(items) => set(all(items, depth)?),
-        ExprKind::Record(members) => record(members, depth)?,
-        ExprKind::ExtensionFunctionApp { fn_name, args } => call(fn_name, all(args, depth)?),
+        ExprKind::GetAttr { expr, attr } => Node::Attribute(Box::new(below(expr)?), attr.clone()),
+        ExprKind::HasAttr { expr, attr } => Node::HasAttribute(Box::new(below(expr)?), attr.clone()),
+        ExprKind::ExtHasAttr { expr, attrs } => {
+            Node::HasPath(Box::new(below(expr)?), attrs.iter().cloned().collect())
+        }
+        ExprKind::Like { expr, pattern } => Node::Like(Box::new(below(expr)?), pattern.clone()),
+        ExprKind::Is { expr, entity_type } => Node::Is(Box::new(below(expr)?), entity_type.clone()),
+        ExprKind::Set(items) => set(all(items, below)?),
+        ExprKind::Record(members) => record(members, below)?,
+        ExprKind::ExtensionFunctionApp { fn_name, args } => call(fn_name, all(args, below)?),
         // Slots are not loaded, and nothing else is in a policy that was parsed.
         _ => return None,
     })
 }
 
-fn all(exprs: &[Expr], depth: usize) -> Option<Vec<Node>> {
-    exprs.iter().map(|expr| compile(expr, depth + 1)).collect()
+fn all(exprs: &[Expr], compile: impl FnMut(&Expr) -> Option<Node>) -> Option<Vec<Node>> {
+    exprs.iter().map(compile).collect()
 }
 
 /// `a && b && c` in one row, however it was nested to the left.
 fn chain<'e>(
     expr: &'e Expr,
-    depth: usize,
+    compile: &mut dyn FnMut(&Expr) -> Option<Node>,
     split: &dyn Fn(&'e Expr) -> Option<(&'e Arc<Expr>, &'e Arc<Expr>)>,
 ) -> Option<Box<[Node]>> {
     let mut reversed = Vec::new();
     let mut left = expr;
     while let Some((further, right)) = split(left) {
-        reversed.push(compile(right, depth + 1)?);
+        reversed.push(compile(right)?);
         left = further;
     }
-    reversed.push(compile(left, depth + 1)?);
+    reversed.push(compile(left)?);
     reversed.reverse();
     Some(reversed.into())
 }
@@ -133,8 +136,8 @@ fn set(items: Vec<Node>) -> Node {
     }
 }
 
-fn record(members: &BTreeMap<SmolStr, Expr>, depth: usize) -> Option<Node> {
-    let nodes = members.iter().map(|(name, expr)| Some((name.clone(), compile(expr, depth + 1)?)));
+fn record(members: &BTreeMap<SmolStr, Expr>, mut compile: impl FnMut(&Expr) -> Option<Node>) -> Option<Node> {
+    let nodes = members.iter().map(|(name, expr)| Some((name.clone(), compile(expr)?)));
     let nodes: Vec<_> = nodes.collect::<Option<_>>()?;
     let constants = nodes.iter().map(|(name, node)| Some((name.clone(), constant(node)?.clone())));
     Some(match constants.collect::<Option<Vec<_>>>() {

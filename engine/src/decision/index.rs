@@ -15,6 +15,7 @@ use smol_str::SmolStr;
 
 use super::compiled::{GivesWay, Pool, Subjects, is_within};
 use super::rules::Rule;
+use crate::entity::interned::{ByUid, Interner, is_same};
 
 mod tests_of;
 
@@ -28,9 +29,9 @@ type Places = Vec<u32>;
 #[derive(Debug, Default)]
 struct Side {
     /// By the entity itself.
-    only: Map<EntityUID, Places>,
+    only: ByUid<Places>,
     /// By the entity, or one that it is in.
-    within: Map<EntityUID, Places>,
+    within: ByUid<Places>,
     types: Map<EntityType, Places>,
 }
 
@@ -75,10 +76,11 @@ impl Index {
             *shared.entry(key).or_default() += 1;
         }
         let mut index = Self::default();
+        let mut interner = Interner::default();
         for (place, keys) in &keyed {
             // Of those that as few share, the first, which is the cheapest to look up.
             match keys.iter().min_by_key(|key| shared.get(key).copied().unwrap_or_default()) {
-                Some(key) => index.put(key, *place),
+                Some(key) => index.put(key, *place, &mut interner),
                 None => index.always.push(*place),
             }
         }
@@ -92,11 +94,13 @@ impl Index {
         }
     }
 
-    fn put(&mut self, key: &Key, place: u32) {
+    fn put(&mut self, key: &Key, place: u32, interner: &mut Interner) {
         match key {
-            Key::Only(root, uid) => self.side(*root).only.entry(uid.clone()).or_default().push(place),
-            Key::Within(root, uid) => self.side(*root).within.entry(uid.clone()).or_default().push(place),
-            Key::Type(root, name) => self.side(*root).types.entry(name.clone()).or_default().push(place),
+            Key::Only(root, uid) => self.side(*root).only.of(&interner.uid(uid)).push(place),
+            Key::Within(root, uid) => self.side(*root).within.of(&interner.uid(uid)).push(place),
+            Key::Type(root, name) => {
+                self.side(*root).types.entry(interner.type_name(name)).or_default().push(place)
+            }
             Key::Value { root, name, value, guarded } => {
                 let known = self.attributes.iter().position(|one| one.root == *root && one.name == *name);
                 let at = known.unwrap_or_else(|| {
@@ -105,7 +109,7 @@ impl Index {
                     self.attributes.len() - 1
                 });
                 if let Some(attribute) = self.attributes.get_mut(at) {
-                    attribute.values.entry(value.clone()).or_default().push(place);
+                    attribute.values.entry(interner.literal(value)).or_default().push(place);
                     if !guarded {
                         attribute.unguarded.push(place);
                     }
@@ -144,9 +148,7 @@ impl Side {
         pool: &Pool<'_>,
         tell: &mut impl FnMut(Option<&Places>),
     ) -> Result<(), GivesWay> {
-        if !self.only.is_empty() {
-            tell(self.only.get(uid));
-        }
+        tell(self.only.get(uid));
         if !self.types.is_empty() {
             tell(self.types.get(uid.entity_type()));
         }
@@ -157,10 +159,11 @@ impl Side {
         let Some(entity) = pool.get(uid)? else { return Ok(()) };
         // Whichever are fewer.
         if entity.ancestors().take(self.within.len()).count() < self.within.len() {
-            let others = entity.ancestors().filter(|ancestor| *ancestor != uid);
+            let others = entity.ancestors().filter(|ancestor| !is_same(ancestor, uid));
             others.for_each(|ancestor| tell(self.within.get(ancestor)));
         } else {
-            let met = self.within.iter().filter(|(group, _)| *group != uid && is_within(entity, group));
+            let met =
+                self.within.iter().filter(|(group, _)| !is_same(group, uid) && is_within(entity, group));
             met.for_each(|(_, places)| tell(Some(places)));
         }
         Ok(())

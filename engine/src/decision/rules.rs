@@ -18,6 +18,7 @@ use super::index::{self, Index, Key};
 use super::obligation::{self, Obligation, ObligationError};
 use super::reach::{Node, Reach};
 use crate::entity::EntityStore;
+use crate::entity::interned::{ByUid, Interner, is_same};
 
 /// A policy, and where it stands.
 #[derive(Clone, Debug)]
@@ -99,7 +100,7 @@ pub struct Plan {
 pub struct Rules {
     /// In the order of files and of policies in a file.
     pub all: Vec<Rule>,
-    plans: HashMap<EntityUID, Plan, foldhash::fast::RandomState>,
+    plans: ByUid<Plan>,
     /// For actions that no policy names and no entity describes.
     rest: Plan,
     /// The rules that say nothing of the action.
@@ -117,9 +118,10 @@ impl Rules {
     ) -> Result<Self, Box<(Sourced, ObligationError)>> {
         let mut all = Vec::new();
         let mut actions = Actions::default();
+        let mut interner = Interner::default();
         for (place, sourced) in policies.into_iter().enumerate() {
             actions.add(place, sourced.policy.action_constraint());
-            all.push(Rule::prepare(&sourced).map_err(|error| Box::new((sourced, error)))?);
+            all.push(Rule::prepare(&sourced, &mut interner).map_err(|error| Box::new((sourced, error)))?);
         }
         let mut known: HashSet<EntityUID> =
             actions.only.keys().chain(actions.within.keys()).cloned().collect();
@@ -128,7 +130,7 @@ impl Rules {
         known.extend(described.cloned());
         let plans = known.into_iter().map(|uid| {
             let plan = actions.plan(&uid, entities.get(&uid).map(Arc::as_ref), &all);
-            (uid, plan)
+            (interner.uid(&uid), plan)
         });
         let plans = plans.collect();
         let any_action = Index::of(&actions.any, &all);
@@ -148,7 +150,7 @@ impl Rules {
 
     /// The actions that policies name or entities describe.
     pub fn actions(&self) -> impl Iterator<Item = &EntityUID> {
-        self.plans.keys()
+        self.plans.iter().map(|(uid, _)| uid)
     }
 
     /// What any rule of a plan can read. It is worked out when it is first asked for: most questions do without.
@@ -209,10 +211,10 @@ impl Actions {
 }
 
 impl Rule {
-    fn prepare(sourced: &Sourced) -> Result<Self, ObligationError> {
+    fn prepare(sourced: &Sourced, interner: &mut Interner) -> Result<Self, ObligationError> {
         let prepared = match &sourced.kept {
             Some(kept) => Arc::clone(kept),
-            None => Arc::new(Prepared::of(&sourced.policy)?),
+            None => Arc::new(Prepared::of(&sourced.policy, interner)?),
         };
         Ok(Self {
             id: SmolStr::new(AsRef::<str>::as_ref(sourced.policy.id())),
@@ -226,9 +228,9 @@ impl Rule {
 }
 
 impl Prepared {
-    fn of(policy: &Policy) -> Result<Self, ObligationError> {
-        let principal = policy.principal_constraint().into_inner();
-        let resource = policy.resource_constraint().into_inner();
+    fn of(policy: &Policy, interner: &mut Interner) -> Result<Self, ObligationError> {
+        let principal = interned(policy.principal_constraint().into_inner(), interner);
+        let resource = interned(policy.resource_constraint().into_inner(), interner);
         let condition = policy.non_scope_constraints_arc().cloned();
         let mut reach = condition.as_deref().map(Reach::of).unwrap_or_default();
         look_up_for_scope(&principal, &mut reach.principal);
@@ -241,11 +243,32 @@ impl Prepared {
             keys: index::keys([&principal, &resource], condition.as_deref()),
             principal,
             resource,
-            compiled: condition.as_deref().and_then(Compiled::of),
+            compiled: condition.as_deref().and_then(|condition| Compiled::of(condition, interner)),
             condition,
             obligations,
             reach,
         })
+    }
+}
+
+fn interned(
+    constraint: PrincipalOrResourceConstraint,
+    interner: &mut Interner,
+) -> PrincipalOrResourceConstraint {
+    use PrincipalOrResourceConstraint::{Any, Eq, In, Is, IsIn};
+    let mut of = |reference: EntityReference| match reference {
+        EntityReference::EUID(uid) => EntityReference::EUID(Arc::new(interner.uid(&uid))),
+        slot @ EntityReference::Slot(_) => slot,
+    };
+    match constraint {
+        Any => Any,
+        Eq(only) => Eq(of(only)),
+        In(group) => In(of(group)),
+        IsIn(name, group) => {
+            let group = of(group);
+            IsIn(Arc::new(interner.type_name(&name)), group)
+        }
+        Is(name) => Is(Arc::new(interner.type_name(&name))),
     }
 }
 
@@ -272,14 +295,14 @@ pub fn scope_matches(
     let is = |entity_type: &EntityType| uid.entity_type() == entity_type;
     let within = |group: &EntityReference| match group {
         EntityReference::EUID(group) => {
-            group.as_ref() == uid || entity.is_some_and(|entity| is_within(entity, group))
+            is_same(group, uid) || entity.is_some_and(|entity| is_within(entity, group))
         }
         // Templates are not loaded; a slot that is not filled matches nothing.
         EntityReference::Slot(_) => false,
     };
     match constraint {
         PrincipalOrResourceConstraint::Any => true,
-        PrincipalOrResourceConstraint::Eq(EntityReference::EUID(only)) => only.as_ref() == uid,
+        PrincipalOrResourceConstraint::Eq(EntityReference::EUID(only)) => is_same(only, uid),
         PrincipalOrResourceConstraint::Eq(EntityReference::Slot(_)) => false,
         PrincipalOrResourceConstraint::In(group) => within(group),
         PrincipalOrResourceConstraint::Is(entity_type) => is(entity_type),

@@ -13,6 +13,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::Timestamp;
+use crate::config::soak;
 use crate::entity::{Data, EntityStore, EntityUpdate, Facts, Kind, RoleSettings, Status, Update};
 use crate::policy::compile;
 use crate::policy::files::SourceFile;
@@ -270,13 +271,8 @@ fn ours(
     (combined.verdict, reasons.map(|reason| reason.text().to_string()).collect(), names(ids(&rules, &errors)))
 }
 
-/// How many cases: with `PORTCULLIS_SOAK=1` all of them.
-fn cases(reduced: u32, full: u32) -> u32 {
-    if std::env::var_os("PORTCULLIS_SOAK").is_some_and(|value| value == "1") { full } else { reduced }
-}
-
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(10_000, 1_000_000), ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: soak(10_000, 1_000_000), ..ProptestConfig::default() })]
 
     #[test]
     fn we_decide_as_cedar_does(

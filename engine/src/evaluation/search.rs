@@ -16,7 +16,7 @@ use super::{AskError, Circumstances, choose_pack, give_batch_back, judge, take_b
 use crate::app::App;
 use crate::audit::Kind;
 use crate::clock::{Clock, Timestamp};
-use crate::decision::{Reason, Verdict};
+use crate::decision::{Evaluator, Reason, Verdict};
 use crate::entity::{Data, Facts};
 use crate::policy::Pack;
 use crate::question::{Act, Asked, Assertions, Party};
@@ -273,7 +273,8 @@ impl Work {
         let question = self.assertions.clone().question(&self.asked, &self.pack, facts);
         // A plain AuthZEN call can't say what it understands.
         question.is_some_and(|question| {
-            judge(&self.pack, facts, &question, &|_| false, |_| {}).1.verdict == Verdict::Allow
+            judge((Evaluator::Compiled, &self.pack), facts, &question, &|_| false, |_| {}).1.verdict
+                == Verdict::Allow
         })
     }
 

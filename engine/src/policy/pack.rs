@@ -14,6 +14,7 @@ use super::settings::Settings;
 use super::{cases, compile};
 use crate::clock::Timestamp;
 use crate::decision::rules::Rules;
+use crate::entity::interned::Interner;
 use crate::entity::{Data, EntityStore, Facts, Kind};
 
 /// A pack that was loaded whole.
@@ -217,10 +218,11 @@ fn type_names(
         })
     };
     let mut types = HashMap::new();
+    let mut interner = Interner::default();
     for known in schema.into_iter().flat_map(Schema::entity_types) {
         let name = known.to_string();
         if let Ok(parsed) = parse(&name) {
-            types.insert(name, parsed);
+            types.insert(name, interner.type_name(&parsed));
         }
     }
     for entity in entities.iter() {
@@ -228,9 +230,9 @@ fn type_names(
         let name = known.to_string();
         types.entry(name).or_insert_with(|| known.clone());
     }
-    let mut action_type = parse("Action")?;
+    let mut action_type = interner.type_name(&parse("Action")?);
     for (name, cedar) in &settings.types {
-        let parsed = parse(cedar)?;
+        let parsed = interner.type_name(&parse(cedar)?);
         if name == "Action" {
             action_type = parsed.clone();
         }

@@ -101,6 +101,10 @@ pub struct SimulatedDecision {
     pub reasons: Vec<String>,
     /// Policies that failed.
     pub errors: Vec<SimulatedError>,
+    /// How many policies were evaluated: those in whose scope it is.
+    pub evaluated: u32,
+    /// How many of them Cedar's own evaluator had to judge.
+    pub left_to_cedar: u32,
 }
 
 /// A policy that failed, or a request that is none.
@@ -176,7 +180,13 @@ impl World {
             Ok(question) => question,
             Err(message) => {
                 let errors = vec![SimulatedError { policy: None, message }];
-                return SimulatedDecision { decision: Verdict::Deny, reasons: Vec::new(), errors };
+                return SimulatedDecision {
+                    decision: Verdict::Deny,
+                    reasons: Vec::new(),
+                    errors,
+                    evaluated: 0,
+                    left_to_cedar: 0,
+                };
             }
         };
         let view = Facts::of_files(&self.entities).about(&question.resource);
@@ -195,6 +205,8 @@ impl World {
                 .iter()
                 .map(|(place, message)| SimulatedError { policy: id(place), message: message.clone() })
                 .collect(),
+            evaluated: findings.judged,
+            left_to_cedar: findings.left_to_cedar,
         }
     }
 

@@ -64,6 +64,22 @@ impl Server {
         Ok(server)
     }
 
+    /// Starts a server that listens where it was told to, and waits until it answers on a path.
+    pub(super) fn start_at(command: &mut Command, address: SocketAddr, path: &str) -> Result<Self, Failure> {
+        const BETWEEN: Duration = Duration::from_millis(100);
+        let child = command.stdin(Stdio::null()).spawn();
+        let child = child.map_err(|error| Failure::because("could not start a server", error))?;
+        let mut server = Self { child, address, key: None };
+        let mut waited = Duration::ZERO;
+        while server.get(path).is_err() {
+            if waited > START_LIMIT || process::wait_for(&mut server.child, BETWEEN)?.is_some() {
+                return Err(Failure::Failed("a server did not start to answer".into()));
+            }
+            waited += BETWEEN;
+        }
+        Ok(server)
+    }
+
     /// Time on a CPU so far, of all its threads.
     pub(super) fn cpu_time(&self) -> Result<Duration, Failure> {
         cpu_time_of(self.child.id())

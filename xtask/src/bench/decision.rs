@@ -16,13 +16,19 @@ use super::questions::{self, Question};
 use crate::failure::{Failure, Outcome};
 use crate::{process, programs, surroundings};
 
+mod cerbos;
+mod filled;
+
 const CONNECTIONS: [usize; 3] = [1, 16, 64];
+/// As many as the filled pack has.
+const POLICIES: usize = 10_000;
 const WARM_UP: Duration = Duration::from_millis(300);
 const RECORDS: &str = "portcullis_decision_log_records_total";
 const GAPS: &str = "portcullis_decision_log_gaps_total";
 
 /// A server, the questions for it, and what was measured so far.
 struct Contender {
+    name: &'static str,
     server: Server,
     questions: Vec<Question>,
     /// One list of rounds for each of [`CONNECTIONS`].
@@ -30,45 +36,59 @@ struct Contender {
     answers: u64,
 }
 
-/// Our server against the bare handler.
+/// Our server, with the pack as it is and filled up, against the bare handler and a peer.
 pub(super) fn run(settings: &Settings) -> Outcome {
     prepare(&["--bin", "portcullis", "--example", "bare"])?;
     let folder = surroundings::build_folder(true)?;
     let program = folder.join("portcullis");
     let data = surroundings::own_folder()?.join(format!("bench-decision-{}", std::process::id()));
-    let mut ours = start_ours(&program, &data)?;
-    let mut bare = start_bare(&folder, ours.server.key.as_deref().unwrap_or_default())?;
+    let packs = surroundings::root().join("policies");
+    filled::write(&packs.join("documents"), &data.join("packs"), POLICIES)?;
+    let homes = [data.join("own"), data.join("filled")];
+    let ours = start_ours("portcullis", &program, &homes[0], &packs)?;
+    let filled = start_ours("10,000 policies", &program, &homes[1], &data.join("packs"))?;
+    let bare = start_bare(&folder, ours.server.key.as_deref().unwrap_or_default())?;
+    let before = [LogCounts::settled(&ours.server)?, LogCounts::settled(&filled.server)?];
+    let mut contenders = vec![ours, filled, bare];
+    contenders.extend(cerbos::start(&data)?);
     child::pin_load()?;
-    let before = LogCounts::read(&ours.server)?;
-    // What one reading of the counts itself adds to them.
-    let own = LogCounts::read(&ours.server)?.records - before.records;
     for round in 0..settings.rounds {
         eprintln!("round {} of {}", round + 1, settings.rounds);
         for slot in 0..CONNECTIONS.len() {
-            // Who comes first changes, so that neither gains by it.
-            if round % 2 == 0 {
-                ours.measure(slot, settings)?;
-                bare.measure(slot, settings)?;
-            } else {
-                bare.measure(slot, settings)?;
-                ours.measure(slot, settings)?;
-            }
+            contenders.iter_mut().try_for_each(|contender| contender.measure(slot, settings))?;
         }
+        // Who comes first changes, so that nobody gains by it.
+        contenders.rotate_left(1);
     }
-    let after = LogCounts::read(&ours.server)?;
-    let records = after.records - before.records - 2.0 * own;
+    let named = |name: &str| contenders.iter().find(|contender| contender.name == name);
+    let all = [named("portcullis"), named("10,000 policies"), named("bare")];
+    let [Some(ours), Some(filled), Some(bare)] = all else {
+        return Err(Failure::Failed("a contender was lost".into()));
+    };
+    let logs = [(ours, &homes[0], &before[0]), (filled, &homes[1], &before[1])];
+    let mut whole = Vec::new();
+    for (contender, _, before) in logs {
+        whole.push(before.until(LogCounts::read(&contender.server)?));
+    }
     let resident = ours.server.resident_bytes()?;
-    print_table(&[("portcullis", &ours), ("bare", &bare)]);
-    print_comparison(&ours, &bare);
+    print_table(&contenders.iter().collect::<Vec<_>>());
+    print_comparison(ours, bare);
+    print_filled(filled, ours, bare);
+    if let Some(peer) = named("cerbos") {
+        print_peer(ours, peer);
+    }
     figure("decision.resident_mb", megabytes(resident.0), "MB");
     figure("decision.resident_peak_mb", megabytes(resident.1), "MB");
-    let answers = ours.answers;
-    bare.server.stop()?;
-    ours.server.stop()?;
-    let chain = verify(&program, &data);
-    print_log(records, answers, after.gaps - before.gaps, chain.is_ok());
-    chain?;
-    judge(records, answers, after.gaps - before.gaps)?;
+    let answers = [ours.answers, filled.answers];
+    for contender in contenders {
+        contender.stop()?;
+    }
+    for ((home, answers), counts) in homes.iter().zip(answers).zip(whole) {
+        let chain = verify(&program, home);
+        print_log(&counts, answers, chain.is_ok());
+        chain?;
+        judge(counts.records, answers, counts.gaps)?;
+    }
     std::fs::remove_dir_all(&data).map_err(|error| Failure::because(data.display(), error))
 }
 
@@ -83,7 +103,7 @@ pub(super) fn run_bare(settings: &Settings) -> Outcome {
             bare.measure(slot, settings)?;
         }
     }
-    print_table(&[("bare", &bare)]);
+    print_table(&[&bare]);
     for (connections, rounds) in CONNECTIONS.iter().zip(&bare.rounds) {
         let median = Round::median(rounds);
         figure(&format!("bare.requests_{connections}"), median.requests_per_second, "1/s");
@@ -99,26 +119,26 @@ fn prepare(targets: &[&str]) -> Outcome {
     process::announce_and_run(build.args(targets))
 }
 
-fn start_ours(program: &Path, data: &Path) -> Result<Contender, Failure> {
+fn start_ours(name: &'static str, program: &Path, data: &Path, packs: &Path) -> Result<Contender, Failure> {
     let mut command = child::pinned(program);
     command.args(["serve", "--dev", "--listen", "127.0.0.1:0", "--data"]).arg(data);
-    command.arg("--policies").arg(surroundings::root().join("policies"));
+    command.arg("--policies").arg(packs);
     command.env("PORTCULLIS_SERVER__WORKERS", "1");
     let server = Server::start(&mut command, true)?;
     let questions = questions::for_server(server.address, server.key.as_deref().unwrap_or_default())?;
-    Ok(Contender::new(server, questions))
+    Ok(Contender::new(name, server, questions))
 }
 
 fn start_bare(folder: &Path, key: &str) -> Result<Contender, Failure> {
     let program: PathBuf = folder.join("examples").join("bare");
     let server = Server::start(&mut child::pinned(&program), false)?;
     let questions = questions::for_bare(server.address, key)?;
-    Ok(Contender::new(server, questions))
+    Ok(Contender::new("bare", server, questions))
 }
 
 impl Contender {
-    fn new(server: Server, questions: Vec<Question>) -> Self {
-        Self { server, questions, rounds: Default::default(), answers: 0 }
+    fn new(name: &'static str, server: Server, questions: Vec<Question>) -> Self {
+        Self { name, server, questions, rounds: Default::default(), answers: 0 }
     }
 
     fn measure(&mut self, slot: usize, settings: &Settings) -> Outcome {
@@ -137,6 +157,14 @@ impl Contender {
         rounds.push(Round::of(&load));
         Ok(())
     }
+
+    fn median(&self, slot: usize) -> Round {
+        Round::median(self.rounds.get(slot).map(Vec::as_slice).unwrap_or_default())
+    }
+
+    fn stop(self) -> Outcome {
+        self.server.stop()
+    }
 }
 
 /// What the server says of its decision log.
@@ -151,6 +179,19 @@ impl LogCounts {
         let sum =
             |name| sum_of(&page, name).ok_or_else(|| Failure::Failed(format!("/metrics lacks `{name}`")));
         Ok(Self { records: sum(RECORDS)?, gaps: sum(GAPS)? })
+    }
+
+    /// What stands there before a load, the reading of it included.
+    fn settled(server: &Server) -> Result<Self, Failure> {
+        let before = Self::read(server)?;
+        // What one reading of the counts itself adds to them.
+        let own = Self::read(server)?.records - before.records;
+        Ok(Self { records: before.records + 2.0 * own, gaps: before.gaps })
+    }
+
+    /// What was added until then.
+    fn until(&self, after: Self) -> Self {
+        Self { records: after.records - self.records, gaps: after.gaps - self.gaps }
     }
 }
 
@@ -192,16 +233,15 @@ fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
-fn print_table(contenders: &[(&str, &Contender)]) {
-    println!("connections  server        requests/s  CPU us/request  p50 us  p99 us  core busy %");
+fn print_table(contenders: &[&Contender]) {
+    println!("connections  server           requests/s  CPU us/request  p50 us  p99 us  core busy %");
     for (slot, connections) in CONNECTIONS.iter().enumerate() {
-        for (name, contender) in contenders {
-            let rounds = contender.rounds.get(slot).map(Vec::as_slice).unwrap_or_default();
-            let median = Round::median(rounds);
+        for contender in contenders {
+            let (median, name) = (contender.median(slot), contender.name);
             let busy = median.busy_percent();
             let Round { requests_per_second, cpu_us, p50_us, p99_us } = median;
             println!(
-                "{connections:>11}  {name:<10}  {requests_per_second:>12.0}  {cpu_us:>14.2}  {p50_us:>6.0}  {p99_us:>6.0}  {busy:>11.0}"
+                "{connections:>11}  {name:<15}  {requests_per_second:>10.0}  {cpu_us:>14.2}  {p50_us:>6.0}  {p99_us:>6.0}  {busy:>11.0}"
             );
         }
     }
@@ -210,10 +250,10 @@ fn print_table(contenders: &[(&str, &Contender)]) {
 }
 
 /// A server that waits for the load leaves its core idle only when something else slows both.
-fn warn_if_disturbed(contenders: &[(&str, &Contender)]) {
+fn warn_if_disturbed(contenders: &[&Contender]) {
     const FULL: f64 = 90.0;
-    for (name, contender) in contenders {
-        let last = Round::median(contender.rounds.last().map(Vec::as_slice).unwrap_or_default());
+    for contender in contenders {
+        let (last, name) = (contender.median(CONNECTIONS.len() - 1), contender.name);
         let busy = last.busy_percent();
         if busy < FULL {
             eprintln!(
@@ -242,10 +282,34 @@ fn print_comparison(ours: &Contender, bare: &Contender) {
     figure("decision.p99_ratio_to_bare", ratios.1, "ratio");
 }
 
-fn print_log(records: f64, answers: u64, gaps: f64, is_whole: bool) {
-    figure("decision.records", records, "records");
+/// With 10,000 policies, at most connections.
+fn print_filled(filled: &Contender, ours: &Contender, bare: &Contender) {
+    let last = CONNECTIONS.len() - 1;
+    let [filled, ours, bare] = [filled, ours, bare].map(|contender| contender.median(last));
+    figure("decision.requests_10000", filled.requests_per_second, "1/s");
+    figure("decision.cpu_us_10000", filled.cpu_us, "us");
+    figure("decision.p99_us_10000", filled.p99_us, "us");
+    let ratio = filled.requests_per_second / bare.requests_per_second;
+    figure("decision.ratio_to_bare_10000", ratio, "ratio");
+    figure("decision.ratio_10000_to_own", filled.requests_per_second / ours.requests_per_second, "ratio");
+}
+
+/// How many times the peer's rate ours is, and what part of its p99.
+fn print_peer(ours: &Contender, peer: &Contender) {
+    for (slot, connections) in CONNECTIONS.iter().enumerate() {
+        let (ours, theirs) = (ours.median(slot), peer.median(slot));
+        figure(&format!("decision.cerbos_requests_{connections}"), theirs.requests_per_second, "1/s");
+        figure(&format!("decision.cerbos_p99_us_{connections}"), theirs.p99_us, "us");
+        let ratio = ours.requests_per_second / theirs.requests_per_second;
+        figure(&format!("decision.ratio_to_cerbos_{connections}"), ratio, "ratio");
+        figure(&format!("decision.p99_ratio_to_cerbos_{connections}"), ours.p99_us / theirs.p99_us, "ratio");
+    }
+}
+
+fn print_log(counts: &LogCounts, answers: u64, is_whole: bool) {
+    figure("decision.records", counts.records, "records");
     figure("decision.answers", answers as f64, "answers");
-    figure("decision.gaps", gaps, "gaps");
+    figure("decision.gaps", counts.gaps, "gaps");
     figure("decision.chain", if is_whole { 1.0 } else { 0.0 }, "ok");
 }
 

@@ -3,6 +3,7 @@
 //! Questions about users of the store, who have a role by an assignment, take turns with the same questions about users of
 //! the pack's own files, who have it by their parents. The bench fails when a decision is another than it must be.
 
+mod searches;
 mod world;
 
 use std::path::PathBuf;
@@ -53,6 +54,7 @@ pub(super) fn run(settings: &Settings) -> Outcome {
     figure("entities.resident_ratio", resident as f64 / raw as f64, "ratio");
     let assignments = assign(&server)?;
     compare(&server, settings)?;
+    searches::measure(&server)?;
     look_for_changes(&server, &assignments)?;
     server.stop()?;
     std::fs::remove_dir_all(&place.folder).map_err(failed)

@@ -20,10 +20,19 @@ pub(super) struct Question {
 
 /// All questions, as requests to a server.
 pub(super) fn for_server(address: SocketAddr, key: &str) -> Result<Vec<Question>, Failure> {
+    of(QUESTIONS, (PATH, address), key)
+}
+
+/// The questions of a text, as requests to a server's path.
+pub(super) fn of(
+    text: &'static str,
+    (path, address): (&str, SocketAddr),
+    key: &str,
+) -> Result<Vec<Question>, Failure> {
     let head = format!(
-        "POST {PATH} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n"
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n"
     );
-    read(QUESTIONS)?
+    read(text)?
         .into_iter()
         .map(|(expected, body)| {
             let bytes = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes();

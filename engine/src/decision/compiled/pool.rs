@@ -9,6 +9,7 @@ use cedar_policy_core::ast::{Entity, EntityUID};
 
 use super::run::GivesWay;
 use crate::entity::View;
+use crate::entity::interned::is_same;
 use crate::entity::view::Held;
 
 /// More entities than these are left to Cedar, over a slice.
@@ -50,10 +51,10 @@ impl<'p> Pool<'p> {
 
     /// The entity, if there is one.
     pub fn get(&self, uid: &EntityUID) -> Result<Option<&Entity>, GivesWay> {
-        if let Some(entity) = self.laid_over.iter().find(|entity| entity.uid() == uid) {
+        if let Some(entity) = self.laid_over.iter().find(|entity| is_same(entity.uid(), uid)) {
             return Ok(Some(entity));
         }
-        if let Some((_, held)) = self.roots.iter().find(|(root, _)| *root == uid) {
+        if let Some((_, held)) = self.roots.iter().find(|(root, _)| is_same(root, uid)) {
             return match held.get() {
                 Some(held) => Ok(held.entity()),
                 None => {
@@ -65,7 +66,7 @@ impl<'p> Pool<'p> {
         let mut place = &self.first;
         for _ in 0..MOST {
             match place.get() {
-                Some(link) if link.uid == *uid => return Ok(link.held.entity()),
+                Some(link) if is_same(&link.uid, uid) => return Ok(link.held.entity()),
                 Some(link) => place = &link.next,
                 None => {
                     let held = self.find(uid)?;

@@ -9,6 +9,7 @@ use smol_str::SmolStr;
 
 use super::{Compiled, Node, Pool, called};
 use crate::decision::value::Record;
+use crate::entity::interned::is_same;
 
 /// There is nothing to say here: Cedar's own evaluator is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +132,7 @@ impl<'v> Seen<'v> {
                     || longs.is_some_and(|(one, other)| one == other)
             }
             (Self::Uid(_), _) | (_, Self::Uid(_)) => {
-                self.uid().ok().zip(other.uid().ok()).is_some_and(|(one, other)| one == other)
+                self.uid().ok().zip(other.uid().ok()).is_some_and(|(one, other)| is_same(one, other))
             }
             (Self::Record(_), _) | (_, Self::Record(_)) => {
                 self.record().zip(other.record()).is_some_and(|(one, other)| one == other)
@@ -251,7 +252,7 @@ impl<'r> Run<'r, '_> {
     fn is_in(&self, uid: &EntityUID, of: &Seen<'r>) -> Result<bool, GivesWay> {
         let entity = self.pool.get(uid)?;
         let within =
-            |group: &EntityUID| uid == group || entity.is_some_and(|entity| is_within(entity, group));
+            |group: &EntityUID| is_same(uid, group) || entity.is_some_and(|entity| is_within(entity, group));
         if let Ok(group) = of.uid() {
             return Ok(within(group));
         }
@@ -312,7 +313,7 @@ pub fn is_within(entity: &Entity, group: &EntityUID) -> bool {
     const FEW: usize = 8;
     let mut ancestors = entity.ancestors();
     match ancestors.size_hint() {
-        (_, Some(most)) if most <= FEW => ancestors.any(|ancestor| ancestor == group),
+        (_, Some(most)) if most <= FEW => ancestors.any(|ancestor| is_same(ancestor, group)),
         _ => entity.is_descendant_of(group),
     }
 }

@@ -4,16 +4,11 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::config::soak;
 use crate::entity::{AssignmentUpdate, EntityUpdate, Kind, RoleSettings, Scope, Status, Update};
 use crate::policy::files::{PackFiles, SourceFile};
 
 const NOW: i64 = 1_000;
-
-/// A thousand worlds in a soak run.
-#[expect(clippy::disallowed_methods, reason = "a test stands outside the program: it has a real environment")]
-fn worlds() -> u32 {
-    if std::env::var_os("PORTCULLIS_SOAK").is_some_and(|value| value == "1") { 1_000 } else { 250 }
-}
 
 fn pack(policies: &str, entities: &Value) -> Arc<Pack> {
     let file = |text: &str| SourceFile { shown: "generated".into(), text: text.into() };
@@ -203,7 +198,7 @@ fn tried(
     let facts = pack.facts(data, "red", Timestamp(NOW));
     let allowed = candidates.filter(|(_, asked)| {
         let question = Assertions::parse(asked).unwrap().question(asked, pack, facts).unwrap();
-        judge(pack, facts, &question, &|_| false, |_| {}).1.verdict == Verdict::Allow
+        judge((Evaluator::Compiled, pack), facts, &question, &|_| false, |_| {}).1.verdict == Verdict::Allow
     });
     let mut ids: Vec<SmolStr> = allowed.map(|(id, _)| id).collect();
     ids.sort_unstable();
@@ -212,7 +207,7 @@ fn tried(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: worlds(), ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: soak(250, 1_000), ..ProptestConfig::default() })]
 
     #[test]
     fn a_search_finds_what_evaluations_allow(

@@ -12,9 +12,12 @@ use crate::failure::{Failure, Outcome};
 /// How many entities there are.
 pub(super) const COUNT: usize = 1_000_000;
 const DEPARTMENTS: usize = 50;
-const TEAMS: usize = 2_000;
+/// Teams, each of so many users.
+pub(super) const TEAMS: usize = 2_000;
 const USERS: usize = 200_000;
 const FOLDERS: usize = 20_000;
+/// How many of the teams may comment, each on a folder and what is in it.
+pub(super) const COMMENTING: usize = 50;
 /// Documents are what is left.
 pub(super) const DOCUMENTS: usize = COUNT - DEPARTMENTS - TEAMS - USERS - FOLDERS;
 /// Users of the pack's own files.
@@ -32,7 +35,7 @@ entity Group in [Group];
 entity User in [Group, Role] = { level: Long, email: String };
 entity Folder in [Folder];
 entity Document in [Folder] = { owner: User, classification: String, pages: Long };
-action read, edit appliesTo { principal: [User], resource: [Document] };
+action read, edit, comment appliesTo { principal: [User], resource: [Document] };
 "#;
 
 const POLICIES: &str = r#"
@@ -63,10 +66,11 @@ pub(super) fn write_pack(policies: &Path) -> Outcome {
         user(&format!("own-{n}"), n, parents)
     }));
     let entities = format!("[\n{}\n]\n", own.join(",\n"));
+    let policies = format!("{POLICIES}{}", (0..COMMENTING).map(commenting).collect::<String>());
     for (name, text) in [
         ("pack.toml", MANIFEST),
         ("schema.cedarschema", SCHEMA),
-        ("bench.cedar", POLICIES),
+        ("bench.cedar", &policies),
         ("entities.json", &entities),
     ] {
         std::fs::write(folder.join(name), text).map_err(failed)?;
@@ -97,6 +101,12 @@ fn all() -> impl Iterator<Item = String> {
         entity("Folder", &format!("f{n}"), &parents)
     });
     departments.chain(teams).chain(users).chain(folders).chain((0..DOCUMENTS).map(document))
+}
+
+fn commenting(n: usize) -> String {
+    format!(
+        "@id(\"team-{n}-comments\")\npermit(principal in Group::\"team-{n}\", action == Action::\"comment\", resource in Folder::\"f{n}\");\n"
+    )
 }
 
 fn parent(type_name: &str, id: &str) -> String {
