@@ -2,6 +2,7 @@
 
 mod claims;
 mod plugins;
+mod revisions;
 mod revocations;
 
 use std::time::Duration;

@@ -89,8 +89,10 @@ mod routes {
             mod simulate;
         }
         mod principals;
+        mod revisions;
         mod role_assignments;
         mod roles;
+        mod shadow;
         mod sign;
     }
     mod well_known;

@@ -19,6 +19,7 @@ pub mod grant;
 pub mod groups;
 pub mod import;
 pub mod principals;
+pub mod revisions;
 pub mod roles;
 pub mod shown;
 pub mod tenancy;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use crate::administration::revisions::RevisionError;
 use crate::audit::{AuditError, DecisionLog, LogKeys, Mode, Opened, Options, Sync};
 use crate::bundle::Contents;
 use crate::caller::{Callers, Right};
@@ -20,6 +21,7 @@ use crate::evaluation::Circumstances;
 use crate::evaluation::search::Searches;
 use crate::metrics::Metrics;
 use crate::plugin::set::ShadowQueue;
+use crate::policy::set::PackSet;
 use crate::policy::{LoadError, Loaded, Snapshot, Sources};
 use crate::protect::{Key, KeyError, KeyRing, Purpose, RootKey};
 use crate::random::{RandomError, Rng, new_id, uuid_v7};
@@ -28,6 +30,7 @@ use crate::store::{Store, StoreError};
 use crate::validate::{ValidateError, Validation};
 
 mod bundle;
+mod candidate;
 mod changing;
 mod events;
 mod plugins;
@@ -38,7 +41,8 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub use bundle::{BundleStatus, TakeError};
+pub use bundle::{BundleStatus, TakeError, last_bundle};
+pub use candidate::Shadowed;
 pub use changing::{Actor, ChangeError, Changing, Done};
 pub use plugins::PluginStatus;
 pub use reload::ReloadStatus;
@@ -75,6 +79,8 @@ pub struct App {
     pub calls_key: Key,
     /// Calls of plugins off the path.
     pub shadow: ShadowQueue,
+    /// Packs in shadow.
+    pub shadowed: Shadowed,
     /// What requests must be, by their routes.
     pub validation: Validation,
     /// What searches share.
@@ -87,6 +93,14 @@ pub struct App {
     plugins: plugins::Plugins,
     snapshot: ArcSwap<Snapshot>,
     serving: Mutex<Serving>,
+    /// One load of policies at a time.
+    loading: tokio::sync::Mutex<()>,
+    /// Another set of packs is pinned, or none.
+    pin_changed: tokio::sync::Notify,
+    /// Whether what is served is what is pinned, or nothing is.
+    settled: AtomicBool,
+    /// The set of packs that the store keeps as the active one.
+    kept: Mutex<Option<Arc<str>>>,
     base_url: OnceLock<String>,
     /// The sequence number that is served, for those who wait for one.
     revisions: tokio::sync::watch::Sender<u64>,
@@ -100,6 +114,8 @@ pub struct App {
 struct Serving {
     loaded: Loaded,
     status: ReloadStatus,
+    /// The set of packs that is to be served whatever the folder holds.
+    pin: Option<Arc<str>>,
 }
 
 /// Why a server can't start.
@@ -134,6 +150,16 @@ pub enum StartError {
     /// The policies can't be loaded, and there is no last good state yet.
     #[error("the policies do not load, and nothing was served before:\n{0}")]
     Policies(#[from] LoadError),
+    /// The pinned set can't be served, and nothing else may be.
+    #[error(
+        "the pinned revision `{id}` can't be served: {source}\n`portcullis policy follow` lets the policies folder count again"
+    )]
+    Pinned {
+        /// Which.
+        id: Arc<str>,
+        /// Why.
+        source: RevisionError,
+    },
     /// Plugins can't be loaded: one that was configured must not be silently absent.
     #[error("plugins can't be loaded:\n{}", .0.join("\n"))]
     Plugins(Vec<String>),
@@ -178,17 +204,18 @@ impl App {
         let replica = Replica::default();
         let known = replica.refresh(&store, &callers, &*clock).await?;
         let management = config.policies.management.clone();
-        let sources = Sources { folder: config.policies.folder.clone(), management };
+        let sources = Sources::of(config.policies.folder.clone(), management);
         let metrics = Metrics::new();
         let shadow = ShadowQueue::new(config.plugins.shadow_queue);
+        let shadowed = Shadowed::new(config.policies.shadow_queue);
         let searches = Searches::new(config.search);
         let services = (&clock, &state, &keys);
         let load = async |bundle: Option<&Contents>| {
-            let loaded = reload::load(&sources, bundle, None)?;
-            let (plugins, set) = plugins::Plugins::start(&config, root, services, &rng, bundle).await?;
-            Ok((loaded, plugins, set))
+            let packs = load_first(&store, &sources, known.pin.as_ref(), bundle).await?;
+            let plugins = plugins::Plugins::start(&config, root, services, &rng, bundle).await?;
+            Ok((packs, plugins))
         };
-        let (bundle, (loaded, plugins, set)) =
+        let (bundle, ((packs, loaded), (plugins, set))) =
             bundle::Following::start(&config, (&store, &*clock), load).await?;
         reload::announce(&loaded, &metrics);
         tracing::debug!(folder = %config.data.folder.display(), "opened");
@@ -196,7 +223,9 @@ impl App {
         let set = set.with_overrides(&known.modes);
         let snapshot = loaded.at(sequence, known.data).with_plugins(set);
         let status = ReloadStatus::loaded(clock.now());
-        Ok(Arc::new(Self {
+        let is_pinned = known.pin.is_some();
+        let serving = Mutex::new(Serving { loaded: loaded.clone(), status, pin: known.pin });
+        let app = Arc::new(Self {
             config,
             clock,
             shared_clock,
@@ -212,6 +241,7 @@ impl App {
             keys,
             calls_key: root.derive(Purpose::PluginCalls),
             shadow,
+            shadowed,
             validation,
             searches,
             aftermath: Aftermath::default(),
@@ -219,12 +249,20 @@ impl App {
             bundle,
             plugins,
             snapshot: ArcSwap::from_pointee(snapshot),
-            serving: Mutex::new(Serving { loaded, status }),
+            serving,
+            loading: tokio::sync::Mutex::default(),
+            pin_changed: tokio::sync::Notify::new(),
+            settled: AtomicBool::new(true),
+            kept: Mutex::default(),
             base_url: OnceLock::new(),
             revisions: tokio::sync::watch::Sender::new(sequence),
             refusals: events::Throttle::default(),
             log_failing: AtomicBool::new(false),
-        }))
+        });
+        if !is_pinned {
+            app.keep_revision(&packs, &loaded).await;
+        }
+        Ok(app)
     }
 
     /// Takes note of how an append to the decision log went; says so when that changes, and not for every request.
@@ -290,6 +328,33 @@ impl App {
             events::record_unauthenticated(self, reason, request_id, peer).await;
         }
     }
+}
+
+/// Loads what is served first: the pinned set, or the bundle's or the folder's. What a bundle holds must load, pinned or not.
+async fn load_first(
+    store: &Store,
+    sources: &Sources,
+    pin: Option<&Arc<str>>,
+    bundle: Option<&Contents>,
+) -> Result<(PackSet, Loaded), StartError> {
+    if let Some(contents) = bundle {
+        let packs = contents.packs();
+        sources.held.store(Some(Arc::clone(&packs)));
+        if pin.is_some() {
+            let set = sources.with(packs.to_vec()).map_err(LoadError::from)?;
+            reload::make(set, None).await?;
+        }
+    }
+    let loading = async {
+        let set = reload::wanted(store, sources, pin.map(Arc::as_ref)).await?;
+        Ok(reload::make(set, None).await?)
+    };
+    loading.await.map_err(|error| match (pin, error) {
+        (Some(id), source) => StartError::Pinned { id: Arc::clone(id), source },
+        (None, RevisionError::Load(error)) => error.into(),
+        (None, RevisionError::Store(error)) => error.into(),
+        (None, source) => StartError::Pinned { id: Arc::from(""), source },
+    })
 }
 
 /// Says what the last end of the decision log was like, when it was no clean one.

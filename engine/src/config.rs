@@ -171,11 +171,25 @@ pub struct Policies {
     pub watch: bool,
     /// Who evaluates decisions: `compiled`, `cedar`, or `compared` to have both do it each time.
     pub evaluator: Evaluator,
+    /// How many sets of packs that were served are kept, to go back to.
+    pub revisions_kept: usize,
+    /// A folder of packs that are not served: what they would answer is compared with what is answered.
+    pub shadow: Option<PathBuf>,
+    /// How many decisions wait for that comparison; more are dropped and counted.
+    pub shadow_queue: usize,
 }
 
 impl Default for Policies {
     fn default() -> Self {
-        Self { folder: "policies".into(), management: None, watch: true, evaluator: Evaluator::default() }
+        Self {
+            folder: "policies".into(),
+            management: None,
+            watch: true,
+            evaluator: Evaluator::default(),
+            revisions_kept: 100,
+            shadow: None,
+            shadow_queue: 1_024,
+        }
     }
 }
 
@@ -396,6 +410,8 @@ impl Config {
             ("limits.batch_bytes", self.limits.batch_bytes),
             ("limits.nesting", self.limits.nesting),
             ("limits.bulk_entities", self.limits.bulk_entities),
+            ("policies.revisions_kept", self.policies.revisions_kept),
+            ("policies.shadow_queue", self.policies.shadow_queue),
             ("search.candidates", self.search.candidates),
             ("search.at_once", self.search.at_once),
             ("server.connections", self.server.connections),

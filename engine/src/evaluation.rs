@@ -401,6 +401,12 @@ impl<'a> Evaluation<'a> {
             app.metrics.log_failed();
             tracing::error!(%error, decision_id = answer.decision_id, "the decision could not be recorded");
             answer.unrecorded();
+        } else if app.shadowed.is_wanted() {
+            // Each item has all that was found: they may not wait together.
+            let found = inspection.as_deref().map(Found::Here);
+            if !app.shadowed.offer(snapshot, &Record { found, ..record }) {
+                app.metrics.shadow_dropped();
+            }
         }
         tracing::debug!(
             decision_id = answer.decision_id,

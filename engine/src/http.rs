@@ -40,8 +40,10 @@ mod parties;
 mod plugins;
 mod posted;
 mod principals;
+mod revisions;
 mod roles;
 mod search;
+mod shadow;
 mod sign;
 mod simulate;
 mod tls;
@@ -58,6 +60,17 @@ fn of_plugins() -> Router<Arc<App>> {
         )
         .route("/v1/mask", post(mask::mask_document))
         .route("/v1/sign", post(sign::sign_message))
+}
+
+/// The routes about sets of packs.
+fn of_revisions() -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/revisions", get(revisions::list_revisions))
+        .route("/v1/revisions/follow", post(revisions::follow_files))
+        .route("/v1/revisions/{id}", get(revisions::read_revision))
+        .route("/v1/revisions/{id}/activate", post(revisions::activate_revision))
+        .route("/v1/shadow", get(shadow::read_shadow))
+        .route("/v1/shadow/promote", post(shadow::promote_shadow))
 }
 
 /// The routes of searches.
@@ -85,6 +98,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/v1/policies/simulate", post(simulate::simulate_policies))
         .route("/v1/claims", post(claims::claim_key))
         .merge(of_plugins())
+        .merge(of_revisions())
         .merge(of_searches())
         .route("/v1/decisions", get(decisions::list_decisions))
         .route("/v1/decisions/{id}", get(decisions::read_decision))

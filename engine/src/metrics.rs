@@ -10,8 +10,10 @@ use crate::decision::Verdict;
 use crate::validate::Shares;
 
 mod latency;
+mod shadowed;
 mod validation;
 use latency::Latency;
+use shadowed::ShadowCounters;
 use validation::ValidationMetrics;
 
 /// All metrics of a server.
@@ -41,6 +43,7 @@ pub struct Metrics {
     left_to_cedar: Counter,
     differed: Counter,
     not_compiled: Gauge,
+    shadowed: ShadowCounters,
 }
 
 struct LogGauges {
@@ -138,6 +141,7 @@ impl Metrics {
                 "requests denied, since they could not be recorded",
                 &[],
             ),
+            shadowed: ShadowCounters::new(counter),
             log: LogGauges::new(counter, gauge),
             packs: gauge("portcullis_packs", "packs that are served"),
             policies: gauge("portcullis_policies", "policies that are served"),

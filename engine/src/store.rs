@@ -25,6 +25,7 @@ pub mod log_blocks;
 mod meta;
 pub mod plugin_modes;
 mod pool;
+pub mod revisions;
 pub mod state_entries;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -49,13 +50,14 @@ macro_rules! migration {
 
 /// The migrations, oldest first, by number, name, and text for SQLite and for PostgreSQL. A new one is two files and its
 /// line here.
-const MIGRATIONS: [(i64, &str, [&str; 2]); 6] = [
+const MIGRATIONS: [(i64, &str, [&str; 2]); 7] = [
     migration!(1, "0001_foundation"),
     migration!(2, "0002_log_blocks"),
     migration!(3, "0003_changes"),
     migration!(4, "0004_entities"),
     migration!(5, "0005_state_entries"),
     migration!(6, "0006_plugin_modes"),
+    migration!(7, "0007_revisions"),
 ];
 
 /// The name of the database file in the data folder.

@@ -26,6 +26,8 @@ use crate::store::{Store, StoreError};
 mod follow;
 mod kept;
 
+pub use kept::last as last_bundle;
+
 /// A bundle that was judged, and what is in it.
 #[derive(Clone, Debug)]
 pub(super) struct Judged {
@@ -42,13 +44,10 @@ pub(super) struct Following {
     kept: PathBuf,
     outbound: Outbound,
     state: Mutex<State>,
-    /// One load at a time.
-    turn: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
 struct State {
-    contents: Arc<Contents>,
     tag: Option<HeaderValue>,
     /// The last bundle that was refused although it verifies, and when.
     refused: Option<(Named, Duration)>,
@@ -159,19 +158,8 @@ impl Following {
             polls: [u64::from(error.is_none()), u64::from(error.is_some())],
             error,
         };
-        let state = Mutex::new(State { contents: judged.contents, tag, refused: None, status });
-        let turn = tokio::sync::Mutex::default();
-        Ok((Some(Self { settings, source, kept, outbound, state, turn }), loaded))
-    }
-
-    /// What is served.
-    pub(super) fn contents(&self) -> Arc<Contents> {
-        Arc::clone(&self.lock().contents)
-    }
-
-    /// Waits until nothing else is loaded.
-    pub(super) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.turn.lock().await
+        let state = Mutex::new(State { tag, refused: None, status });
+        Ok((Some(Self { settings, source, kept, outbound, state }), loaded))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {

@@ -16,6 +16,7 @@ use crate::store::elevations::ElevationRow;
 use crate::store::entities::EntityRow;
 use crate::store::idempotency::{Earlier, Idempotent};
 use crate::store::plugin_modes::PluginModeRow;
+use crate::store::revisions::PinRow;
 use crate::store::writing::Changed;
 use crate::store::{StoreError, Writing};
 
@@ -67,6 +68,7 @@ pub struct Changing<'a> {
     snapshot: Arc<Snapshot>,
     updates: Vec<Update>,
     modes: Vec<ModeUpdate>,
+    pin: Option<PinRow>,
     now: Timestamp,
 }
 
@@ -96,6 +98,7 @@ impl App {
             snapshot,
             updates: Vec::new(),
             modes: Vec::new(),
+            pin: None,
             now,
         })
     }
@@ -263,6 +266,31 @@ impl Changing<'_> {
         Ok(())
     }
 
+    /// The set of packs that is pinned.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn pin(&mut self) -> Result<Option<PinRow>, ChangeError> {
+        Ok(self.writing.pin().await?)
+    }
+
+    /// Pins a set of packs, or none; false when it is not there.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn put_pin(&mut self, revision_id: Option<String>, origin: &str) -> Result<bool, ChangeError> {
+        if let Some(id) = &revision_id
+            && !self.writing.activate_revision(id, origin, self.now).await?
+        {
+            return Ok(false);
+        }
+        let version = self.writing.sequence();
+        let row = PinRow { revision_id, origin: origin.to_owned(), updated_at: self.now, version };
+        self.writing.put_pin(&row).await?;
+        self.pin = Some(row);
+        Ok(true)
+    }
+
     /// What an idempotency key stands for.
     ///
     /// # Errors
@@ -284,7 +312,7 @@ impl Changing<'_> {
     /// # Errors
     /// When the store fails, or the other nodes can't be told.
     pub async fn commit(self, kind: &str, target_id: &str, detail: String) -> Result<Done, ChangeError> {
-        let Self { app, actor, mut turn, writing, updates, modes, now, .. } = self;
+        let Self { app, actor, mut turn, writing, updates, modes, pin, now, .. } = self;
         let change = Change {
             id: app.new_id("evt_", now),
             tenant_id: actor.tenant,
@@ -304,7 +332,8 @@ impl Changing<'_> {
         };
         let data = Arc::new(turn.data.apply(updates));
         let modes = with_modes(&turn.modes, modes);
-        let known = Known { sequence, data, modes };
+        let pin = pin.map_or_else(|| turn.pin.clone(), |row| row.revision_id.map(Arc::from));
+        let known = Known { sequence, data, modes, pin };
         app.replica.know(&mut turn, known.clone());
         app.serve(known);
         drop(turn);

@@ -47,6 +47,8 @@ pub(super) struct Known {
     pub(super) data: Arc<Data>,
     /// What callers say of plugins' modes.
     pub(super) modes: Arc<Overrides>,
+    /// The set of packs that is served whatever the folder holds.
+    pub(super) pin: Option<Arc<str>>,
 }
 
 /// The turn to take changes over, or to make one.
@@ -242,14 +244,16 @@ impl App {
     /// Whether this node serves a sequence number, after waiting for it within bounds.
     pub async fn reaches(&self, wanted: u64) -> bool {
         let mut revisions = self.revisions.subscribe();
-        if self.snapshot.load().revision.sequence >= wanted {
+        // A node that knows of a pin, and does not serve by it yet, is not there.
+        let is_settled = || self.settled.load(Ordering::Acquire);
+        if self.snapshot.load().revision.sequence >= wanted && is_settled() {
             return true;
         }
         let patience = Duration::from_millis(self.config.limits.revision_wait_milliseconds);
         let reached = async {
             // The change may be there and only not heard of.
             self.refresh().await.ok();
-            revisions.wait_for(|served| *served >= wanted).await.is_ok()
+            revisions.wait_for(|served| *served >= wanted && is_settled()).await.is_ok()
         };
         tokio::time::timeout(patience, reached).await.unwrap_or(false)
     }
@@ -260,7 +264,7 @@ impl App {
         if served.revision.sequence == known.sequence {
             return;
         }
-        let serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
         // Whoever was later may be first here, and what is served never goes back: save to another database.
         let served = self.snapshot.load();
         if known.sequence < served.revision.sequence && known.sequence != self.replica.sequence() {
@@ -269,6 +273,11 @@ impl App {
         let plugins = served.plugins().with_overrides(&known.modes);
         let snapshot = serving.loaded.at(known.sequence, known.data).with_plugins(plugins);
         self.snapshot.store(Arc::new(snapshot));
+        if serving.pin != known.pin {
+            serving.pin = known.pin;
+            self.settled.store(false, Ordering::Release);
+            self.pin_changed.notify_one();
+        }
         self.revisions.send_replace(known.sequence);
     }
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -79,6 +80,11 @@ impl Contents {
         }
         contents.is_whole(&components)?;
         Ok(contents)
+    }
+
+    /// The files of its packs, by the names of their folders.
+    pub fn packs(&self) -> Arc<Vec<PackFiles>> {
+        Arc::new(self.packs.values().cloned().collect())
     }
 
     fn is_whole(&self, components: &[&str]) -> Result<(), ContentsError> {

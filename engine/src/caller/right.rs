@@ -70,6 +70,10 @@ pub enum Right {
     ReadPlugins,
     /// Say how much plugins count.
     ManagePlugins,
+    /// Look at revisions of policies, and at those in shadow.
+    ReadRevisions,
+    /// Go back to a revision, or promote the one in shadow.
+    ManageRevisions,
     /// Change the service.
     Manage,
 }
@@ -105,6 +109,8 @@ impl Right {
             Self::ReadKeys => "read_keys",
             Self::ReadPlugins => "read_plugins",
             Self::ManagePlugins => "manage_plugins",
+            Self::ReadRevisions => "read_revisions",
+            Self::ManageRevisions => "manage_revisions",
             Self::Manage => "manage",
         }
     }
@@ -116,7 +122,7 @@ impl Right {
     }
 
     /// The rights that a caller can be given; what others ask for, policies derive.
-    pub const GIVEN: [Self; 26] = [
+    pub const GIVEN: [Self; 28] = [
         Self::AssertSubject,
         Self::Simulate,
         Self::Claim,
@@ -142,6 +148,8 @@ impl Right {
         Self::ReadKeys,
         Self::ReadPlugins,
         Self::ManagePlugins,
+        Self::ReadRevisions,
+        Self::ManageRevisions,
         Self::Manage,
     ];
 }

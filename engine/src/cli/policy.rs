@@ -1,4 +1,4 @@
-//! `portcullis policy check | test | diff | fmt | lint`.
+//! `portcullis policy check | test | diff | fmt | lint | revisions | rollback | promote | follow`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,6 +13,7 @@ use crate::policy::{Pack, problem::Problem};
 mod diff;
 mod fmt;
 mod lint;
+mod revisions;
 mod test;
 
 #[derive(Debug, Subcommand)]
@@ -29,6 +30,14 @@ pub(super) enum PolicyCommand {
     /// Look for what is allowed in a policy and hardly meant. Exit status: 0 when there is no error, 1 when there is
     /// (or a warning, with `--deny warnings`), 2 when the packs can't be read.
     Lint(lint::LintArgs),
+    /// List the sets of packs that were served, the one that last became active first.
+    Revisions(revisions::RevisionsArgs),
+    /// Go back to a set of packs that was served: running servers follow, until `policy follow`.
+    Rollback(revisions::RollbackArgs),
+    /// Serve what is in the folder of candidates: running servers follow, until `policy follow`.
+    Promote(revisions::PromoteArgs),
+    /// Let the policies folder count again, after a rollback or a promotion.
+    Follow(revisions::FollowArgs),
 }
 
 #[derive(Debug, Args)]
@@ -82,6 +91,10 @@ pub(super) fn run(command: &PolicyCommand) -> Result<ExitCode, Failure> {
         PolicyCommand::Diff(args) => diff::diff(args),
         PolicyCommand::Fmt(args) => fmt::fmt(args),
         PolicyCommand::Lint(args) => lint::lint(args),
+        PolicyCommand::Revisions(args) => revisions::list(args),
+        PolicyCommand::Rollback(args) => revisions::roll_back(args),
+        PolicyCommand::Promote(args) => revisions::promote(args),
+        PolicyCommand::Follow(args) => revisions::follow(args),
     }
 }
 

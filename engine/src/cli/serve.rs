@@ -157,6 +157,9 @@ fn spawn_background(app: &Arc<App>, mut stopped: tokio::sync::watch::Receiver<bo
     if app.config.policies.watch {
         tokio::spawn(Arc::clone(app).follow_policies());
     }
+    tokio::spawn(Arc::clone(app).follow_pin());
+    tokio::spawn(Arc::clone(app).follow_candidate());
+    tokio::spawn(Arc::clone(app).compare_shadowed());
     tokio::spawn(Arc::clone(app).make_shadow_calls());
     if app.config.bundle.source.is_some() {
         tokio::spawn(Arc::clone(app).follow_bundle());

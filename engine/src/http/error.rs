@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use crate::administration::AdminError;
+use crate::administration::revisions::RevisionError;
 use crate::app::ChangeError;
 use crate::evaluation::AskError;
 use crate::evaluation::search::SearchError;
@@ -60,6 +61,8 @@ pub(super) enum ApiError {
     Administration(#[from] AdminError),
     #[error(transparent)]
     Oblige(#[from] ObligeError),
+    #[error(transparent)]
+    Revision(#[from] RevisionError),
     #[error("the body is larger than {0} bytes (`limits.body_bytes`)")]
     BodyTooLarge(usize),
     #[error("{0}")]
@@ -99,6 +102,7 @@ impl ApiError {
             Self::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
             Self::Administration(error) => administration(error).0,
             Self::Oblige(error) => oblige(error),
+            Self::Revision(error) => revision(error).0,
             Self::BodyTooLarge(_) | Self::BatchTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unavailable | Self::StateUnavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -127,6 +131,7 @@ impl ApiError {
             Self::PreconditionRequired => "precondition_required",
             Self::Administration(error) => administration(error).1,
             Self::Oblige(error) => error.code(),
+            Self::Revision(error) => revision(error).1,
             Self::BodyTooLarge(_) => "body_too_large",
             Self::BatchTooLarge(_) => "batch_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
@@ -182,6 +187,18 @@ fn search(error: SearchError) -> (StatusCode, &'static str) {
     }
 }
 
+/// The status and code of a set of packs that can't be served.
+fn revision(error: &RevisionError) -> (StatusCode, &'static str) {
+    match error {
+        RevisionError::Missing(_) => (StatusCode::NOT_FOUND, "not_found"),
+        RevisionError::WithoutFiles(_) => (StatusCode::CONFLICT, "revision_without_files"),
+        RevisionError::Altered(_) => (StatusCode::CONFLICT, "revision_altered"),
+        RevisionError::NotInShadow(_) => (StatusCode::CONFLICT, "not_in_shadow"),
+        RevisionError::Load(_) => (StatusCode::CONFLICT, "revision_invalid"),
+        RevisionError::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+    }
+}
+
 /// The status of what does not follow from a decision.
 fn oblige(error: &ObligeError) -> StatusCode {
     match error {
@@ -210,6 +227,10 @@ fn outward(error: &ApiError) -> String {
             if !matches!(inner, StoreError::Nul) =>
         {
             tracing::error!(error = %inner, "the store failed: a change was refused");
+            ApiError::Unavailable.to_string()
+        }
+        ApiError::Revision(RevisionError::Store(inner)) => {
+            tracing::error!(error = %inner, "the store failed: a revision could not be read");
             ApiError::Unavailable.to_string()
         }
         other => other.to_string(),

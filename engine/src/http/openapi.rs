@@ -13,7 +13,7 @@ use super::caller::Authenticated;
 use super::error::{ApiError, ProblemBody};
 use super::{
     assignments, authzen, claims, decide, decisions, elevations, entities, groups, health, keys, mask,
-    metadata, metrics, plugins, principals, roles, search, sign, simulate,
+    metadata, metrics, plugins, principals, revisions, roles, search, shadow, sign, simulate,
 };
 use crate::app::App;
 use crate::caller::Right;
@@ -37,6 +37,12 @@ use crate::caller::Right;
         plugins::read_plugin,
         plugins::mode::put_plugin_mode,
         plugins::mode::delete_plugin_mode,
+        revisions::list_revisions,
+        revisions::read_revision,
+        revisions::activate_revision,
+        revisions::follow_files,
+        shadow::read_shadow,
+        shadow::promote_shadow,
         mask::mask_document,
         sign::sign_message,
         decisions::list_decisions,

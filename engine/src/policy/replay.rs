@@ -21,7 +21,7 @@ use crate::record::VERSION;
 
 mod tally;
 
-pub use tally::{Group, PolicyCount, Sample, Tally, sorted};
+pub use tally::{Group, PolicyCount, Sample, Side, Tally, sorted};
 
 /// Why a record can't be replayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

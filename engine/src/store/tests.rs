@@ -9,6 +9,7 @@ mod bundles;
 mod changes;
 mod imports;
 mod log_blocks;
+mod revisions;
 mod state_entries;
 
 /// A store of one test's own.

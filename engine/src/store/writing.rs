@@ -9,6 +9,7 @@ use super::changes::{self, Change};
 use super::entities::{self, EntityRow};
 use super::plugin_modes::{self, PluginModeRow};
 use super::pool::{Tx, args};
+use super::revisions::{self, PinRow};
 use super::{Store, StoreError, meta};
 use crate::clock::Timestamp;
 
@@ -30,6 +31,8 @@ pub enum Changed {
     Assignment(Box<AssignmentRow>),
     /// How much a plugin counts, perhaps one that was taken back.
     PluginMode(PluginModeRow),
+    /// Which set of packs is served whatever the folder holds, perhaps none.
+    Pin(PinRow),
 }
 
 impl Store {
@@ -106,6 +109,11 @@ impl Writing {
 async fn show(tx: &mut Tx, known: u64, mut see: impl FnMut(Changed) + Send) -> Result<(), StoreError> {
     tx.each("SELECT * FROM callers WHERE version > $1 OR $1 = 0", args![known], |row| {
         see(Changed::Caller(callers::from_row(&row)?));
+        Ok(())
+    })
+    .await?;
+    tx.each("SELECT * FROM revision_pins WHERE version > $1", args![known], |row| {
+        see(Changed::Pin(revisions::pin_from_row(&row)?));
         Ok(())
     })
     .await?;

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use hyper::header::HeaderValue;
 
-use super::super::reload::{ReloadStatus, announce as announce_packs, load};
-use super::super::{App, Serving};
+use super::super::App;
+use super::super::reload::{ReloadStatus, announce, make};
 use super::{Following, Judged, TakeError, fetch, judge, kept};
-use crate::bundle::{Contents, Source};
+use crate::bundle::Source;
 use crate::outbound::Fetched;
+use crate::plugin::set::Set;
 use crate::policy::watch::Watch;
 use crate::policy::{LoadError, Loaded};
 
@@ -131,9 +132,11 @@ impl App {
         judged: Judged,
         tag: Option<HeaderValue>,
     ) -> Result<(), TakeError> {
-        let _turn = following.turn.lock().await;
+        let _turn = self.loading.lock().await;
         judged.named.may_follow(self.store.taken_bundle().await?.as_ref())?;
-        let loaded = self.load_bundle(Arc::clone(&judged.contents)).await?;
+        let packs = judged.contents.packs();
+        let offered = self.sources.with(packs.to_vec()).map_err(LoadError::from)?;
+        let (offered, loaded) = make(offered, Some(self.snapshot())).await?;
         let before = Arc::clone(self.snapshot().plugins());
         let (set, failures) = self.plugins.load_bundle(Arc::clone(&judged.contents), before).await;
         if !failures.is_empty() {
@@ -141,35 +144,49 @@ impl App {
         }
         let newest = self.store.take_bundle(&judged.named).await?;
         judged.named.may_follow(Some(&newest))?;
-        let now = self.clock.now();
-        announce_packs(&loaded, &self.metrics);
-        {
-            let mut serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
-            let served = self.snapshot.load();
-            let set = set.with_overrides(served.plugins().overrides());
-            let snapshot = loaded.at(served.revision.sequence, Arc::clone(&served.data)).with_plugins(set);
-            tracing::info!(
-                revision = %snapshot.revision, version = judged.named.version, digest = %judged.named.digest,
-                "the bundle is served"
-            );
-            *serving = Serving { loaded, status: ReloadStatus::loaded(now) };
-            self.snapshot.store(Arc::new(snapshot));
-            let mut state = following.lock();
-            state.contents = Arc::clone(&judged.contents);
-            state.tag = tag;
-            state.status.version = judged.named.version;
-            state.status.digest = judged.named.digest.to_string();
-            state.status.taken_at = now;
-            state.status.error = None;
+        self.serve_bundle(following, (&judged, tag), &loaded, set);
+        self.settle();
+        if self.served_revision().1.is_none() {
+            self.keep_revision(&offered, &loaded).await;
         }
-        self.metrics.reloaded(true);
         let (file, bytes) = (following.kept.clone(), judged.bytes);
         tokio::task::spawn_blocking(move || kept::keep(&file, &bytes)).await.map_err(|_| TakeError::Defect)
     }
 
-    async fn load_bundle(&self, contents: Arc<Contents>) -> Result<Loaded, LoadError> {
-        let (sources, served) = (self.sources.clone(), self.snapshot());
-        let loading = tokio::task::spawn_blocking(move || load(&sources, Some(&contents), Some(&served)));
-        loading.await.unwrap_or(Err(LoadError::Defect))
+    /// Swaps in packs and plugins at once. Packs that are pinned stay: then the bundle's are there for when they are not.
+    fn serve_bundle(
+        &self,
+        following: &Following,
+        (judged, tag): (&Judged, Option<HeaderValue>),
+        loaded: &Loaded,
+        plugins: Arc<Set>,
+    ) {
+        let now = self.clock.now();
+        let mut serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
+        self.sources.held.store(Some(judged.contents.packs()));
+        let served = self.snapshot.load();
+        let plugins = plugins.with_overrides(served.plugins().overrides());
+        let packs = if serving.pin.is_some() {
+            serving.status.waiting = Some(loaded.id().to_string());
+            (**served).clone()
+        } else {
+            announce(loaded, &self.metrics);
+            self.metrics.reloaded(true);
+            serving.loaded = loaded.clone();
+            serving.status = ReloadStatus::loaded(now);
+            loaded.at(served.revision.sequence, Arc::clone(&served.data))
+        };
+        let snapshot = packs.with_plugins(plugins);
+        tracing::info!(
+            revision = %snapshot.revision, version = judged.named.version, digest = %judged.named.digest,
+            "the bundle is served"
+        );
+        self.snapshot.store(Arc::new(snapshot));
+        let mut state = following.lock();
+        state.tag = tag;
+        state.status.version = judged.named.version;
+        state.status.digest = judged.named.digest.to_string();
+        state.status.taken_at = now;
+        state.status.error = None;
     }
 }

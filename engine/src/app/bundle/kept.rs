@@ -4,9 +4,11 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{Judged, Settings, TakeError};
-use crate::bundle::{Named, read_file};
+use crate::bundle::{Contents, Named, read_file};
+use crate::config::Config;
 
 /// Where it is, in a data folder.
 pub(super) fn place(data: &Path) -> PathBuf {
@@ -18,6 +20,17 @@ pub(super) fn read(file: &Path, settings: &Settings, taken: Option<&Named>) -> R
     let judged = Judged::of(read_file(file)?, settings)?;
     judged.named.may_follow(taken)?;
     Ok(judged)
+}
+
+/// What a server of this configuration served last of a bundle, for commands beside it; none when it follows none.
+///
+/// # Errors
+/// When none was served yet, or nobody trusted vouches for what is kept.
+pub fn last(config: &Config) -> Result<Option<Arc<Contents>>, TakeError> {
+    if config.bundle.source.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(read(&place(&config.data.folder), &config.bundle, None)?.contents))
 }
 
 /// Keeps a bundle. Without it a restart needs the source, which is a word worth and no reason not to serve.

@@ -34,6 +34,7 @@ pub(in crate::app) struct Batch {
     data: Data,
     callers: Vec<CallerRow>,
     modes: Arc<Overrides>,
+    pin: Option<Arc<str>>,
     waiting: Vec<Update>,
     failed: Option<UnreadableRow>,
 }
@@ -46,6 +47,7 @@ impl Batch {
             data: known.data.as_ref().clone(),
             callers: Vec::new(),
             modes: Arc::clone(&known.modes),
+            pin: known.pin.clone(),
             waiting: Vec::new(),
             failed: None,
         }
@@ -54,6 +56,10 @@ impl Batch {
     pub(in crate::app) fn add(&mut self, changed: Changed) {
         let update = match changed {
             Changed::Caller(row) => return self.callers.push(row),
+            Changed::Pin(row) => {
+                self.pin = row.revision_id.map(Arc::from);
+                return;
+            }
             Changed::PluginMode(row) => {
                 return match ModeUpdate::try_from(row) {
                     Ok(update) => update.settle(Arc::make_mut(&mut self.modes)),
@@ -82,7 +88,7 @@ impl Batch {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        let known = Known { sequence, data: Arc::new(self.data), modes: self.modes };
+        let known = Known { sequence, data: Arc::new(self.data), modes: self.modes, pin: self.pin };
         Ok((known, self.callers))
     }
 }

@@ -171,7 +171,7 @@ impl Stored {
                         stored.note(&row.tenant_id, &row.pack, row.version);
                         Update::try_from(*row)
                     }
-                    Changed::Caller(_) | Changed::PluginMode(_) => return,
+                    Changed::Caller(_) | Changed::PluginMode(_) | Changed::Pin(_) => return,
                 };
                 match update {
                     Ok(update) => waiting.push(update),

@@ -151,7 +151,8 @@ impl Tally {
 }
 
 impl Side {
-    fn of(said: &Said) -> Self {
+    /// What was said, without the reasons that are too many.
+    pub fn of(said: &Said) -> Self {
         let mut reasons: Vec<SmolStr> = said.reasons.iter().take(REASONS).cloned().collect();
         if said.reasons.len() > REASONS {
             reasons.push("…".into());
@@ -161,7 +162,8 @@ impl Side {
 }
 
 impl Sample {
-    fn of(recorded: &Recorded<'_>) -> Self {
+    /// What a record says of the question.
+    pub fn of(recorded: &Recorded<'_>) -> Self {
         let [subject, action, resource] = recorded.asked_in_words();
         Self {
             id: recorded.id().to_owned(),

@@ -75,6 +75,7 @@ async fn seen_since(store: &Store, known: u64) -> (u64, Vec<String>) {
                 Changed::Caller(row) => format!("caller {}", row.id),
                 Changed::Entity(row) => format!("{} v{} {}", row.id, row.version, row.deleted_at.is_some()),
                 Changed::Assignment(row) => format!("{} v{} {}", row.id, row.version, row.status),
+                Changed::Pin(row) => format!("pin v{} {:?}", row.version, row.revision_id),
                 Changed::PluginMode(row) => {
                     format!("{}/{} v{} {:?}", row.tenant_id, row.plugin, row.version, row.mode)
                 }
