@@ -146,6 +146,45 @@ fn plugins_come_from_the_bundle_with_its_packs_or_not_at_all() {
 }
 
 #[test]
+fn a_pinned_revision_stays_before_newer_bundles_until_they_are_followed() {
+    let made = Made::new();
+    made.place(1, &made.key);
+    let mut server = made.builder(&made.source()).start();
+    let active = |server: &Server| server.get("/v1/revisions").expect_status(200).json()["active"].clone();
+    let first = active(&server).as_str().unwrap().to_owned();
+    made.place(2, &made.key);
+    shows(&server, |status| status["version"] == 2);
+    let kept = portcullis_tests::eventually(LIMIT, || (active(&server) != *first).then_some(()));
+    assert!(kept.is_some(), "{}", server.stderr());
+    let path = format!("/v1/revisions/{first}/activate");
+    let _ = server.request("POST", &path).send().expect_status(200);
+    assert_eq!(made::reasons(&server), json!(["v1"]));
+    made.place(3, &made.key);
+    shows(&server, |status| status["version"] == 3 && status["error"].is_null());
+    assert_eq!(made::reasons(&server), json!(["v1"]));
+    server.restart();
+    assert_eq!((&status(&server)["version"], made::reasons(&server)), (&json!(3), json!(["v1"])));
+    let _ = server.request("POST", "/v1/revisions/follow").send().expect_status(200);
+    assert_eq!(made::reasons(&server), json!(["v3"]));
+}
+
+#[test]
+fn commands_beside_the_server_know_the_bundles_packs() {
+    let made = Made::new();
+    made.place(1, &made.key);
+    let server = made.builder(&made.source()).start();
+    let export = |data: &std::path::Path| {
+        Cli::new(["entity", "export"]).path("--data", data).path("--config", &made.config_file()).run()
+    };
+    let ran = export(server.data()).expect_status(0);
+    assert!(!ran.output().contains("no pack"), "{}", ran.output());
+    let kept = server.data().join("last.bundle");
+    write(&kept, made.signed(1, &made.other));
+    let ran = export(server.data()).expect_status(1);
+    assert!(ran.stderr.contains("no such key is trusted"), "{}", ran.output());
+}
+
+#[test]
 fn a_bundle_without_a_key_to_trust_is_an_error_of_the_configuration() {
     let made = Made::new();
     made.place(1, &made.key);

@@ -196,19 +196,12 @@ impl App {
         let state_clock = if config.state.redis_url.is_some() { own_clock } else { Arc::clone(&clock) };
         let state = open_state(&config, &store, state_clock, Arc::clone(&rng)).await?;
         let node = new_id("nod_", clock.now(), &*rng)?;
-        let options = log_options(&config);
-        let log_keys = LogKeys::derive(root)?;
-        let log = DecisionLog::open(options, log_keys, Arc::clone(&clock), &*rng, store.clone()).await?;
-        report_opened(log.opened());
+        let log = open_log(&config, root, (&clock, &*rng), &store).await?;
         let callers = Callers::new(root.derive(Purpose::CallerKeys));
         let replica = Replica::default();
         let known = replica.refresh(&store, &callers, &*clock).await?;
-        let management = config.policies.management.clone();
-        let sources = Sources::of(config.policies.folder.clone(), management);
+        let sources = Sources::of(config.policies.folder.clone(), config.policies.management.clone());
         let metrics = Metrics::new();
-        let shadow = ShadowQueue::new(config.plugins.shadow_queue);
-        let shadowed = Shadowed::new(config.policies.shadow_queue);
-        let searches = Searches::new(config.search);
         let services = (&clock, &state, &keys);
         let load = async |bundle: Option<&Contents>| {
             let packs = load_first(&store, &sources, known.pin.as_ref(), bundle).await?;
@@ -220,12 +213,13 @@ impl App {
         reload::announce(&loaded, &metrics);
         tracing::debug!(folder = %config.data.folder.display(), "opened");
         let sequence = known.sequence;
-        let set = set.with_overrides(&known.modes);
-        let snapshot = loaded.at(sequence, known.data).with_plugins(set);
+        let snapshot = loaded.at(sequence, known.data).with_plugins(set.with_overrides(&known.modes));
         let status = ReloadStatus::loaded(clock.now());
-        let is_pinned = known.pin.is_some();
         let serving = Mutex::new(Serving { loaded: loaded.clone(), status, pin: known.pin });
         let app = Arc::new(Self {
+            shadow: ShadowQueue::new(config.plugins.shadow_queue),
+            shadowed: Shadowed::new(config.policies.shadow_queue),
+            searches: Searches::new(config.search),
             config,
             clock,
             shared_clock,
@@ -240,10 +234,7 @@ impl App {
             cursor_key: root.derive(Purpose::Cursors),
             keys,
             calls_key: root.derive(Purpose::PluginCalls),
-            shadow,
-            shadowed,
             validation,
-            searches,
             aftermath: Aftermath::default(),
             sources,
             bundle,
@@ -259,7 +250,7 @@ impl App {
             refusals: events::Throttle::default(),
             log_failing: AtomicBool::new(false),
         });
-        if !is_pinned {
+        if app.served_revision().1.is_none() {
             app.keep_revision(&packs, &loaded).await;
         }
         Ok(app)
@@ -371,6 +362,19 @@ fn report_opened(opened: &Opened) {
             "the decision log did not end cleanly: a gap record says so"
         );
     }
+}
+
+/// Opens the decision log, and tells how it ended.
+async fn open_log(
+    config: &Config,
+    root: &RootKey,
+    (clock, rng): (&Arc<dyn Clock>, &dyn Rng),
+    store: &Store,
+) -> Result<DecisionLog, StartError> {
+    let (options, keys) = (log_options(config), LogKeys::derive(root)?);
+    let log = DecisionLog::open(options, keys, Arc::clone(clock), rng, store.clone()).await?;
+    report_opened(log.opened());
+    Ok(log)
 }
 
 /// Opens the store and checks that it belongs to the root key.

@@ -69,8 +69,10 @@ pub struct BundleStatus {
     pub polled_at: Timestamp,
     /// Why what the source has is not served.
     pub error: Option<String>,
-    /// How often the source was asked with success, and without.
-    pub polls: [u64; 2],
+    /// How often the source was asked with success.
+    pub polls_ok: u64,
+    /// And without.
+    pub polls_failed: u64,
 }
 
 /// Why a bundle is not served.
@@ -155,7 +157,8 @@ impl Following {
             digest: judged.named.digest.to_string(),
             taken_at: now,
             polled_at: now,
-            polls: [u64::from(error.is_none()), u64::from(error.is_some())],
+            polls_ok: u64::from(error.is_none()),
+            polls_failed: u64::from(error.is_some()),
             error,
         };
         let state = Mutex::new(State { tag, refused: None, status });
@@ -224,7 +227,7 @@ impl App {
     pub fn render_bundle(&self, out: &mut String) {
         use std::fmt::Write as _;
         let Some(status) = self.bundle_status() else { return };
-        let [ok, failed] = status.polls;
+        let (ok, failed) = (status.polls_ok, status.polls_failed);
         write!(
             out,
             "# HELP portcullis_bundle_version the version of the bundle that is served\n\

@@ -58,10 +58,11 @@ impl App {
             Ok(is_known) => {
                 // What was refused a moment ago is still what the source has.
                 let still_refused = is_known && state.refused.is_some();
-                state.status.polls[usize::from(still_refused)] += 1;
                 if still_refused {
+                    state.status.polls_failed += 1;
                     state.status.error = told;
                 } else {
+                    state.status.polls_ok += 1;
                     state.refused = None;
                 }
             }
@@ -73,7 +74,7 @@ impl App {
                         following.source
                     );
                 }
-                state.status.polls[1] += 1;
+                state.status.polls_failed += 1;
                 state.status.error = Some(error);
             }
         }

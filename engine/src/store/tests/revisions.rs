@@ -1,6 +1,6 @@
 //! Sets of packs: kept once, forgotten with their texts, the pinned one never.
 
-use super::on_both;
+use super::{Home, on_both};
 use crate::clock::Timestamp;
 use crate::store::Store;
 use crate::store::changes::Change;
