@@ -206,7 +206,8 @@ mod tests {
             assert_ne!(changed, text, "{from}");
             assert!(Manifest::parse(changed.as_bytes()).is_err(), "{to}");
         }
-        let as_list = format!("[1,1,0,{}]", &text[text.find("[{").unwrap()..text.len() - 1]);
+        let (_, entries) = text.split_once("\"files\":").unwrap();
+        let as_list = format!("[1,1,0,{}]", entries.strip_suffix('}').unwrap());
         assert_eq!(Manifest::parse(as_list.as_bytes()), Err(ManifestError::Spelling));
     }
 

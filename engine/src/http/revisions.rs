@@ -31,10 +31,17 @@ use body::{RevisionResponse, RevisionsResponse};
 
 const REVISION: &str = "revision";
 
-/// Nothing needs to be said.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
+const REASON_CHARACTERS: usize = 1_000;
+
+/// Why; nothing needs to be said.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NoRequest {}
+pub(super) struct RevisionRequest {
+    /// For the decision log; up to 1,000 characters.
+    #[serde(default)]
+    #[schema(max_length = 1000)]
+    reason: Option<String>,
+}
 
 /// Which page.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -52,6 +59,20 @@ pub(super) struct Pinning {
     pub(super) id: Option<String>,
     pub(super) origin: &'static str,
     pub(super) kind: &'static str,
+    pub(super) reason: Option<String>,
+}
+
+/// A reason within its bounds.
+///
+/// # Errors
+/// When it is too long.
+pub(super) fn bounded(reason: Option<String>) -> Result<Option<String>, ApiError> {
+    if reason.as_ref().is_some_and(|reason| reason.chars().count() > REASON_CHARACTERS) {
+        return Err(ApiError::InvalidRequest(format!(
+            "`reason` has more than {REASON_CHARACTERS} characters"
+        )));
+    }
+    Ok(reason)
 }
 
 /// Lets a call about the whole server's policies go on, or not.
@@ -134,7 +155,7 @@ pub(super) async fn read_revision(
     post, path = "/v1/revisions/{id}/activate", tag = "revisions", operation_id = "activate_revision",
     params(("id" = String, Path, description = "`rev_…`"),
         ("Idempotency-Key" = Option<String>, Header, description = "from 1 to 255 visible characters")),
-    request_body(content = NoRequest, content_type = "application/json"),
+    request_body(content = RevisionRequest, content_type = "application/json"),
     responses((status = 200, body = Object), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
         (status = 403, body = ProblemBody), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody),
         (status = 413, body = ProblemBody), (status = 415, body = ProblemBody), (status = 503, body = ProblemBody))
@@ -147,12 +168,12 @@ pub(super) async fn activate_revision(
     let (parts, body) = request.into_parts();
     let who = Authenticated::of(&app, &parts).await?;
     let id = listing::path(path)?;
-    let posted = posted::read_optional::<NoRequest>(&app, &parts, body).await;
+    let posted = posted::read_optional::<RevisionRequest>(&app, &parts, body).await;
     authorize(&app, &who, Right::ManageRevisions, Some(&id)).await?;
-    posted.said?;
+    let reason = bounded(posted.said?.reason)?;
     // Loaded before it is pinned: what no node can serve must not be what all must serve.
     app.try_revision(Some(&id)).await?;
-    let pinning = Pinning { id: Some(id), origin: ROLLBACK, kind: ACTIVATED };
+    let pinning = Pinning { id: Some(id), origin: ROLLBACK, kind: ACTIVATED, reason };
     pin(&app, &who, (&parts, &posted.text), pinning).await
 }
 
@@ -160,7 +181,7 @@ pub(super) async fn activate_revision(
 #[utoipa::path(
     post, path = "/v1/revisions/follow", tag = "revisions", operation_id = "follow_files",
     params(("Idempotency-Key" = Option<String>, Header, description = "from 1 to 255 visible characters")),
-    request_body(content = NoRequest, content_type = "application/json"),
+    request_body(content = RevisionRequest, content_type = "application/json"),
     responses((status = 200, body = Object), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
         (status = 403, body = ProblemBody), (status = 409, body = ProblemBody),
         (status = 413, body = ProblemBody), (status = 415, body = ProblemBody), (status = 503, body = ProblemBody))
@@ -171,11 +192,11 @@ pub(super) async fn follow_files(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let who = Authenticated::of(&app, &parts).await?;
-    let posted = posted::read_optional::<NoRequest>(&app, &parts, body).await;
+    let posted = posted::read_optional::<RevisionRequest>(&app, &parts, body).await;
     authorize(&app, &who, Right::ManageRevisions, None).await?;
-    posted.said?;
+    let reason = bounded(posted.said?.reason)?;
     app.try_revision(None).await?;
-    let pinning = Pinning { id: None, origin: FILES, kind: FOLLOWED };
+    let pinning = Pinning { id: None, origin: FILES, kind: FOLLOWED, reason };
     pin(&app, &who, (&parts, &posted.text), pinning).await
 }
 
@@ -190,7 +211,7 @@ pub(super) async fn pin(
         Begun::Before(answer) => return Ok(answer),
         Begun::Now(operation) => operation,
     };
-    let Pinning { id, origin, kind } = pinning;
+    let Pinning { id, origin, kind, reason } = pinning;
     let body = json!({"pinned": id.is_some(), "id": id});
     let present = operation.changing.pin().await.map_err(AdminError::from)?;
     if present.as_ref().and_then(|pin| pin.revision_id.as_ref()) == id.as_ref() {
@@ -200,7 +221,8 @@ pub(super) async fn pin(
     if !operation.changing.put_pin(id.clone(), origin).await.map_err(AdminError::from)? {
         return Err(RevisionError::Missing(id.unwrap_or_default()).into());
     }
-    let detail = json!({"id": id, "before": present.and_then(|pin| pin.revision_id)});
+    let before = present.and_then(|pin| pin.revision_id);
+    let detail = json!({"id": id, "before": before, "reason": reason});
     let target = id.clone().unwrap_or_else(|| FILES.to_owned());
     let made = Made { status: StatusCode::OK, kind, target, detail, body, location: None };
     let answer = operation.finish(made).await;

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::caller::Authenticated;
 use super::error::{ApiError, ProblemBody};
 use super::posted;
-use super::revisions::{Pinning, authorize, pin};
+use super::revisions::{Pinning, authorize, bounded, pin};
 use crate::administration::revisions::{PROMOTED, PROMOTION};
 use crate::app::App;
 use crate::caller::Right;
@@ -28,6 +28,10 @@ use body::ShadowResponse;
 pub(super) struct PromoteRequest {
     /// `revision` of what was seen in shadow.
     revision: String,
+    /// For the decision log; up to 1,000 characters.
+    #[serde(default)]
+    #[schema(max_length = 1000)]
+    reason: Option<String>,
 }
 
 /// What is in shadow, and how it compares.
@@ -63,9 +67,13 @@ pub(super) async fn promote_shadow(
     let who = Authenticated::of(&app, &parts).await?;
     let posted = posted::read::<PromoteRequest>(&app, &parts, body).await;
     authorize(&app, &who, Right::ManageRevisions, None).await?;
-    let PromoteRequest { revision } = posted.said?;
-    app.keep_candidate(&revision).await?;
-    app.try_revision(Some(&revision)).await?;
-    let pinning = Pinning { id: Some(revision), origin: PROMOTION, kind: PROMOTED };
+    let PromoteRequest { revision, reason } = posted.said?;
+    let reason = bounded(reason)?;
+    // Asked again after it was done, it is done, whatever is in shadow by then.
+    if app.served_revision().1.as_deref() != Some(revision.as_str()) {
+        app.keep_candidate(&revision).await?;
+        app.try_revision(Some(&revision)).await?;
+    }
+    let pinning = Pinning { id: Some(revision), origin: PROMOTION, kind: PROMOTED, reason };
     pin(&app, &who, (&parts, &posted.text), pinning).await
 }

@@ -15,6 +15,8 @@ use crate::decision::obligation::Obligation;
 
 /// So many differences are kept, the latest.
 const SAMPLES: usize = 100;
+/// So much of an id is shown: it may be as long as a request.
+const CHARACTERS: usize = 256;
 /// A sample with more than that of obligations is shown without the rest.
 const OBLIGATIONS: usize = 16;
 
@@ -127,7 +129,11 @@ impl Candidate {
         let sides = [Side::of(&before), Side::of(&after)];
         let obligations =
             [before, after].map(|said| said.obligations.into_iter().take(OBLIGATIONS).collect());
-        let sample = Arc::new(Sample::of(recorded));
+        let mut sample = Sample::of(recorded);
+        for text in [&mut sample.subject, &mut sample.action, &mut sample.resource] {
+            shorten(text);
+        }
+        let sample = Arc::new(sample);
         found.samples.push_front(Difference { time: at, sample, sides, obligations });
         outcome
     }
@@ -154,6 +160,14 @@ impl Candidate {
     pub fn differences(&self, tenant: &str) -> Vec<Difference> {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         found.samples.iter().filter(|difference| difference.sample.tenant == tenant).cloned().collect()
+    }
+}
+
+fn shorten(text: &mut String) {
+    if let Some((end, _)) = text.char_indices().nth(CHARACTERS) {
+        text.truncate(end);
+        text.push('…');
+        text.shrink_to_fit();
     }
 }
 

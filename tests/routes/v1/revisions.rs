@@ -35,8 +35,10 @@ fn list(server: &Client) -> Value {
 fn serve(server: &Server, id: &str) -> String {
     edit(server, id);
     let kept = eventually(LIMIT, || {
+        // Asked in this order: what is listed is then at least as new as what decided.
+        let is_live = reasons(server) == json!([id]);
         let list = list(server);
-        let is_kept = reasons(server) == json!([id]) && list["items"][0]["active"] == json!(true);
+        let is_kept = is_live && list["items"][0]["active"] == json!(true);
         is_kept.then(|| list["active"].as_str().unwrap().to_owned())
     });
     kept.unwrap_or_else(|| panic!("`{id}` never came: {}\n{}", list(server), server.stderr())).0
@@ -102,9 +104,9 @@ fn a_revision_is_gone_back_to_and_stays_until_the_files_are_followed() {
     assert_eq!(reasons(&server), json!(["third"]));
     let page = list(&server);
     assert_eq!((&page["pinned"], &page["files_not_served"]), (&json!(false), &json!(null)));
-    let logged = log_records(server.data());
     for kind in ["revision_activated", "revision_unpinned"] {
-        assert!(logged.iter().any(|record| record.to_string().contains(kind)), "{kind} is in the log");
+        let is_logged = || log_records(server.data()).iter().any(|record| record.to_string().contains(kind));
+        assert!(eventually(LIMIT, || is_logged().then_some(())).is_some(), "{kind} is in the log");
     }
 }
 
@@ -136,6 +138,8 @@ fn what_is_no_revision_is_not_found() {
     let id = active(&server);
     let path = format!("/v1/revisions/{id}/activate");
     assert_eq!(server.post(&path, &json!({"force": true})).expect_status(400).problem(), "invalid_request");
+    let long = json!({"reason": "x".repeat(1_001)});
+    assert_eq!(server.post(&path, &long).expect_status(400).problem(), "invalid_request");
     let _ = server.get("/v1/revisions/follow").expect_status(405);
     assert_eq!(list(&server)["pinned"], json!(false));
 }
@@ -223,4 +227,16 @@ fn one_command_goes_back_and_the_running_server_follows() {
         let said = run(arguments).expect_status(1).stderr;
         assert!(said.contains(wrong), "{said}");
     }
+}
+
+#[test]
+fn no_more_revisions_stay_than_are_configured() {
+    let config = "[policies]\nrevisions_kept = 2\n";
+    let server = Server::builder().pack(Pack::new("edited").cedar(&policy("first"))).config(config).start();
+    let first = active(&server);
+    let (second, third) = (serve(&server, "second"), serve(&server, "third"));
+    let ids: Vec<_> =
+        list(&server)["items"].as_array().unwrap().iter().map(|item| item["id"].clone()).collect();
+    assert_eq!(ids, [json!(third), json!(second)]);
+    assert_eq!(activate(&server, &first).expect_status(404).problem(), "not_found");
 }

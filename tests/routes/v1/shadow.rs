@@ -152,6 +152,11 @@ fn what_was_seen_is_promoted_and_nothing_else() {
     let done = promote(&server, &json!({"revision": second})).expect_status(200).json();
     assert_eq!((&done["pinned"], &done["id"]), (&json!(true), &json!(second)));
     assert_eq!(ask(&server, "delete")["decision"], json!(false), "the very next decision is by it");
+    std::fs::remove_dir_all(folder(&server)).unwrap();
+    let gone = eventually(LIMIT, || Some(()).filter(|()| shown(&server)["revision"].is_null()));
+    assert!(gone.is_some());
+    let again = promote(&server, &json!({"revision": second})).expect_status(200).json();
+    assert_eq!(again["id"], done["id"], "said twice, it is done once");
     let page = server.get("/v1/revisions").expect_status(200).json();
     assert_eq!((&page["active"], &page["items"][0]["origin"]), (&json!(second), &json!("promotion")));
     let _ = Cli::new(["policy", "rollback"]).path("--data", server.data()).run().expect_status(0);
@@ -198,4 +203,17 @@ fn it_takes_the_right_and_shows_no_tenant_anothers_questions() {
     let shown = shown(&reading);
     assert_eq!(shown["samples"], json!([]));
     assert!(!shown.to_string().contains("secret-of-blue"));
+}
+
+#[test]
+fn ids_as_long_as_a_request_are_not_kept_whole() {
+    let server = server();
+    put(&server, SHUT);
+    let long = "x".repeat(100_000);
+    let _ = server.post("/v1/decide", &question(&long, "write", &long)).expect_status(200);
+    counted(&server, 1);
+    let sample = shown(&server)["samples"][0].clone();
+    for name in ["subject", "resource"] {
+        assert!(sample[name].as_str().unwrap().chars().count() < 300, "{name}");
+    }
 }

@@ -38,7 +38,7 @@ async fn pin(store: &Store, id: &str) -> bool {
     let row = PinRow { revision_id, origin: "rollback".into(), updated_at: Timestamp(50), version };
     writing.put_pin(&row).await.unwrap();
     let change = Change {
-        id: "evt_1".into(),
+        id: format!("evt_{version}"),
         tenant_id: "default".into(),
         made_at: Timestamp(50),
         kind: "revision_activated".into(),
