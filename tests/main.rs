@@ -13,9 +13,11 @@
 
 mod assertions;
 mod audit;
+mod bundles;
 mod callers;
 mod changes;
 mod cli {
+    mod bundle;
     mod decide;
     mod entity {
         mod cut_off;

@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 
 use crate::administration::revisions::RevisionError;
 use crate::audit::{AuditError, DecisionLog, LogKeys, Mode, Opened, Options, Sync};
+use crate::bundle::Contents;
 use crate::caller::{Callers, Right};
 use crate::clock::{Clock, SharedClock, Timestamp};
 use crate::config::{Config, LogMode, LogSync};
@@ -28,6 +29,7 @@ use crate::state::{Settings, State, StateError};
 use crate::store::{Store, StoreError};
 use crate::validate::{ValidateError, Validation};
 
+mod bundle;
 mod candidate;
 mod changing;
 mod events;
@@ -39,6 +41,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use bundle::{BundleStatus, TakeError, last_bundle};
 pub use candidate::Shadowed;
 pub use changing::{Actor, ChangeError, Changing, Done};
 pub use plugins::PluginStatus;
@@ -85,6 +88,8 @@ pub struct App {
     /// Decisions on their way to detectors.
     pub aftermath: Aftermath,
     sources: Sources,
+    /// None when policies and plugins are in their folders.
+    bundle: Option<bundle::Following>,
     plugins: plugins::Plugins,
     snapshot: ArcSwap<Snapshot>,
     serving: Mutex<Serving>,
@@ -158,6 +163,9 @@ pub enum StartError {
     /// Plugins can't be loaded: one that was configured must not be silently absent.
     #[error("plugins can't be loaded:\n{}", .0.join("\n"))]
     Plugins(Vec<String>),
+    /// There is no bundle to serve.
+    #[error("the bundle can't be served, and the data folder holds none that could be: {0}")]
+    Bundle(#[from] TakeError),
     /// There is no sandbox for plugins.
     #[error(transparent)]
     Sandbox(#[from] crate::plugin::runtime::RuntimeError),
@@ -188,24 +196,24 @@ impl App {
         let state_clock = if config.state.redis_url.is_some() { own_clock } else { Arc::clone(&clock) };
         let state = open_state(&config, &store, state_clock, Arc::clone(&rng)).await?;
         let node = new_id("nod_", clock.now(), &*rng)?;
-        let options = log_options(&config);
-        let log_keys = LogKeys::derive(root)?;
-        let log = DecisionLog::open(options, log_keys, Arc::clone(&clock), &*rng, store.clone()).await?;
-        report_opened(log.opened());
+        let log = open_log(&config, root, (&clock, &*rng), &store).await?;
         let callers = Callers::new(root.derive(Purpose::CallerKeys));
         let replica = Replica::default();
         let known = replica.refresh(&store, &callers, &*clock).await?;
-        let management = config.policies.management.clone();
-        let sources = Sources { folder: config.policies.folder.clone(), management };
-        let (packs, loaded) = load_first(&store, &sources, known.pin.as_ref()).await?;
+        let sources = Sources::of(config.policies.folder.clone(), config.policies.management.clone());
         let metrics = Metrics::new();
-        reload::announce(&loaded, &metrics);
         let services = (&clock, &state, &keys);
-        let (plugins, set) = plugins::Plugins::start(&config, root, services, &rng).await?;
+        let load = async |bundle: Option<&Contents>| {
+            let packs = load_first(&store, &sources, known.pin.as_ref(), bundle).await?;
+            let plugins = plugins::Plugins::start(&config, root, services, &rng, bundle).await?;
+            Ok((packs, plugins))
+        };
+        let (bundle, ((packs, loaded), (plugins, set))) =
+            bundle::Following::start(&config, (&store, &*clock), load).await?;
+        reload::announce(&loaded, &metrics);
         tracing::debug!(folder = %config.data.folder.display(), "opened");
         let sequence = known.sequence;
-        let set = set.with_overrides(&known.modes);
-        let snapshot = loaded.at(sequence, known.data).with_plugins(set);
+        let snapshot = loaded.at(sequence, known.data).with_plugins(set.with_overrides(&known.modes));
         let status = ReloadStatus::loaded(clock.now());
         let serving = Mutex::new(Serving { loaded: loaded.clone(), status, pin: known.pin });
         let app = Arc::new(Self {
@@ -229,6 +237,7 @@ impl App {
             validation,
             aftermath: Aftermath::default(),
             sources,
+            bundle,
             plugins,
             snapshot: ArcSwap::from_pointee(snapshot),
             serving,
@@ -312,12 +321,21 @@ impl App {
     }
 }
 
-/// Loads what is served first: the pinned set, or the folder's.
+/// Loads what is served first: the pinned set, or the bundle's or the folder's. What a bundle holds must load, pinned or not.
 async fn load_first(
     store: &Store,
     sources: &Sources,
     pin: Option<&Arc<str>>,
+    bundle: Option<&Contents>,
 ) -> Result<(PackSet, Loaded), StartError> {
+    if let Some(contents) = bundle {
+        let packs = contents.packs();
+        sources.held.store(Some(Arc::clone(&packs)));
+        if pin.is_some() {
+            let set = sources.with(packs.to_vec()).map_err(LoadError::from)?;
+            reload::make(set, None).await?;
+        }
+    }
     let loading = async {
         let set = reload::wanted(store, sources, pin.map(Arc::as_ref)).await?;
         Ok(reload::make(set, None).await?)
@@ -344,6 +362,19 @@ fn report_opened(opened: &Opened) {
             "the decision log did not end cleanly: a gap record says so"
         );
     }
+}
+
+/// Opens the decision log, and tells how it ended.
+async fn open_log(
+    config: &Config,
+    root: &RootKey,
+    (clock, rng): (&Arc<dyn Clock>, &dyn Rng),
+    store: &Store,
+) -> Result<DecisionLog, StartError> {
+    let (options, keys) = (log_options(config), LogKeys::derive(root)?);
+    let log = DecisionLog::open(options, keys, Arc::clone(clock), rng, store.clone()).await?;
+    report_opened(log.opened());
+    Ok(log)
 }
 
 /// Opens the store and checks that it belongs to the root key.

@@ -18,6 +18,7 @@ use crate::state::stream::Announcement;
 use crate::store::Store;
 
 mod audit;
+mod bundle;
 mod decide;
 mod entity;
 mod init;
@@ -65,6 +66,11 @@ enum Command {
         #[command(subcommand)]
         command: plugin::PluginCommand,
     },
+    /// Build, sign, verify and look at bundles: packs and plugins as one signed file.
+    Bundle {
+        #[command(subcommand)]
+        command: bundle::BundleCommand,
+    },
     /// Decide one request without a server.
     Decide(decide::DecideArgs),
 }
@@ -110,6 +116,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Audit { command } => audit::run(&command),
         Command::Entity { command } => entity::run(&command),
         Command::Plugin { command } => plugin::run(&command),
+        Command::Bundle { command } => bundle::run(&command),
         Command::Decide(args) => decide::decide(&args),
     };
     done.unwrap_or_else(|failure| {

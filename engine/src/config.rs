@@ -11,6 +11,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+mod bundle;
 mod environment;
 mod keys;
 mod obligations;
@@ -18,6 +19,7 @@ mod plugins;
 mod search;
 pub mod validate;
 
+pub use bundle::Bundle;
 #[cfg(test)]
 pub use environment::soak;
 use environment::{environment, lay_over};
@@ -46,6 +48,8 @@ pub struct Config {
     pub policies: Policies,
     /// Where plugins are.
     pub plugins: Plugins,
+    /// The one file that policies and plugins come from, in the place of folders.
+    pub bundle: Bundle,
     /// Keys by their names.
     pub keys: Keys,
     /// What follows from decisions.
@@ -421,6 +425,7 @@ impl Config {
         if self.limits.nesting > 128 {
             return Err(("limits.nesting", "must be at most 128".into()));
         }
+        self.bundle.check()?;
         keys::check(&self.keys)?;
         plugins::check(&self.plugins, &self.keys)?;
         if let Err(message) = self.state.check() {

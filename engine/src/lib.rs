@@ -5,6 +5,7 @@
 pub mod administration;
 pub mod app;
 pub mod audit;
+pub mod bundle;
 pub mod caller;
 pub mod cli;
 pub mod clock;
@@ -17,6 +18,7 @@ pub mod http;
 pub mod metrics;
 pub mod object;
 pub mod oblige;
+pub mod outbound;
 pub mod plugin;
 pub mod policy;
 pub mod protect;

@@ -8,12 +8,15 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
+
 pub mod bounds;
 pub mod cases;
 pub mod compile;
 pub mod coverage;
 pub mod earlier;
 pub mod files;
+pub mod lint;
 mod management;
 pub mod mapping;
 mod pack;
@@ -93,7 +96,12 @@ pub struct Sources {
     pub folder: PathBuf,
     /// A folder that replaces the embedded management pack.
     pub management: Option<PathBuf>,
+    /// Packs that are held in memory, and count in the place of the folder's.
+    pub held: Held,
 }
+
+/// Packs that can be exchanged while the folder is not looked at.
+pub type Held = Arc<ArcSwapOption<Vec<PackFiles>>>;
 
 /// Packs that were loaded together, and the hash of their files.
 #[derive(Clone, Debug)]
@@ -105,6 +113,11 @@ pub struct Loaded {
 }
 
 impl Sources {
+    /// Packs in a folder, and the management pack.
+    pub fn of(folder: PathBuf, management: Option<PathBuf>) -> Self {
+        Self { folder, management, held: Held::default() }
+    }
+
     /// Reads and loads everything, or nothing.
     ///
     /// # Errors
@@ -126,8 +139,10 @@ impl Sources {
     /// # Errors
     /// When one can't be read.
     pub fn read(&self) -> Result<PackSet, UnreadableFile> {
-        let (packs, management) = (PackFiles::read_all(&self.folder)?, self.management_files()?);
-        Ok(PackSet { packs, management, cases_held: false })
+        match self.held.load_full() {
+            Some(packs) => self.with(packs.to_vec()),
+            None => self.with(PackFiles::read_all(&self.folder)?),
+        }
     }
 
     /// The same of packs that are held in memory: only the management pack is read.

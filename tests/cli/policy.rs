@@ -8,6 +8,7 @@ use portcullis_tests::{Cli, Pack, Ran, repository};
 mod diff;
 mod exercise;
 mod fmt;
+mod lint;
 
 const CASES: &str = "cases:
   - name: alice reads

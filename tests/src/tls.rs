@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
 
 use crate::files::replace;
 use crate::http::Answer;
@@ -40,6 +41,20 @@ impl Certificate {
     pub fn write(&self, folder: &Path) {
         replace(&folder.join("key.pem"), &self.key);
         replace(&folder.join("cert.pem"), &self.cert);
+    }
+}
+
+impl Certificate {
+    /// The configuration of a server that has it.
+    ///
+    /// # Panics
+    /// When it can't be used.
+    pub fn server_config(&self) -> Arc<ServerConfig> {
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("a key");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let builder = builder.expect("usual protocols").with_no_client_auth();
+        Arc::new(builder.with_single_cert(vec![self.der.clone()], key).expect("a certificate"))
     }
 }
 

@@ -173,7 +173,7 @@ impl App {
 
     fn candidate_sources(&self) -> Option<Sources> {
         let folder = self.config.policies.shadow.clone()?;
-        Some(Sources { folder, management: self.config.policies.management.clone() })
+        Some(Sources::of(folder, self.config.policies.management.clone()))
     }
 
     /// Keeps the candidate as a revision that can be pinned, if it is the one that was seen.

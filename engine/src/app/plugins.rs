@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::bundle::plugins_of;
 use super::{App, StartError};
+use crate::bundle::Contents;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::plugin::archive::Archive;
@@ -50,10 +52,12 @@ impl Plugins {
         root: &RootKey,
         services: (&Arc<dyn Clock>, &State, &Arc<KeyRing>),
         rng: &Arc<dyn Rng>,
+        bundle: Option<&Contents>,
     ) -> Result<(Self, Arc<Set>), StartError> {
         let settings = &config.plugins;
         if settings.named.is_empty() {
-            let status = PluginStatus { unconfigured: unconfigured(settings), ..PluginStatus::default() };
+            let unconfigured = unconfigured(settings, plugins_of(bundle));
+            let status = PluginStatus { unconfigured, ..PluginStatus::default() };
             announce_unconfigured(&status.unconfigured);
             let none =
                 Self { installer: None, status: Mutex::new(status), turn: tokio::sync::Mutex::default() };
@@ -68,7 +72,7 @@ impl Plugins {
         let cache = Cache::new(config.data.folder.join(CACHE), root.derive(Purpose::PluginCache));
         let homes = (cache, Archive::of(&config.data.folder));
         let installer = Arc::new(Installer::new(settings, services, homes, Arc::clone(rng))?);
-        let loading = load(&installer, Arc::default()).await?;
+        let loading = load(&installer, Arc::default(), bundle.cloned().map(Arc::new)).await?;
         if !loading.failures.is_empty() {
             let failed = |(name, error)| format!("`[plugins.{name}]`: {error}");
             return Err(StartError::Plugins(loading.failures.into_iter().map(failed).collect()));
@@ -84,6 +88,23 @@ impl Plugins {
         Ok((loaded, loading.set))
     }
 
+    /// Loads a bundle's plugins; gives them, and those that failed with why.
+    pub(super) async fn load_bundle(
+        &self,
+        bundle: Arc<Contents>,
+        before: Arc<Set>,
+    ) -> (Arc<Set>, Vec<String>) {
+        let _turn = self.turn.lock().await;
+        let Some(installer) = &self.installer else { return (before, Vec::new()) };
+        match load(installer, Arc::clone(&before), Some(bundle)).await {
+            Ok(loading) => {
+                let failed = |(name, error)| format!("`[plugins.{name}]`: {error}");
+                (loading.set, loading.failures.into_iter().map(failed).collect())
+            }
+            Err(error) => (before, vec![error.to_string()]),
+        }
+    }
+
     /// Every plugin's numbers, as Prometheus' text.
     pub(super) fn render(&self, out: &mut String) {
         if let Some(installer) = &self.installer {
@@ -92,9 +113,14 @@ impl Plugins {
     }
 }
 
-async fn load(installer: &Arc<Installer>, before: Arc<Set>) -> Result<Loading, StartError> {
+async fn load(
+    installer: &Arc<Installer>,
+    before: Arc<Set>,
+    bundle: Option<Arc<Contents>>,
+) -> Result<Loading, StartError> {
     let installer = Arc::clone(installer);
-    let loading = tokio::task::spawn_blocking(move || installer.load(&before));
+    let loading =
+        tokio::task::spawn_blocking(move || installer.load_from(&before, plugins_of(bundle.as_deref())));
     loading
         .await
         .map_err(|_| StartError::Plugins(vec!["the loader failed, which is a defect of this program".into()]))
@@ -131,12 +157,12 @@ impl App {
     pub async fn reload_plugins(&self) {
         let _turn = self.plugins.turn.lock().await;
         let Some(installer) = &self.plugins.installer else {
-            let unconfigured = unconfigured(&self.config.plugins);
+            let unconfigured = unconfigured(&self.config.plugins, None);
             self.note_plugins(BTreeMap::new(), unconfigured);
             return;
         };
         let before = Arc::clone(self.snapshot().plugins());
-        let loading = match load(installer, Arc::clone(&before)).await {
+        let loading = match load(installer, Arc::clone(&before), None).await {
             Ok(loading) => loading,
             Err(error) => return tracing::error!("{error}"),
         };

@@ -74,7 +74,8 @@ impl App {
 
     /// Loads changed files for as long as it runs.
     pub async fn follow_policies(self: Arc<Self>) {
-        let folders = std::iter::once(self.sources.folder.clone()).chain(self.sources.management.clone());
+        let own = Some(self.sources.folder.clone()).filter(|_| self.bundle.is_none());
+        let folders = own.into_iter().chain(self.sources.management.clone());
         let mut watch = Watch::start(folders.collect());
         // What changed between the first load and the watch's start.
         self.reload().await;
@@ -171,7 +172,7 @@ impl App {
     }
 
     /// What is served is what is to be: whoever waits for a revision may go on.
-    fn settle(&self) {
+    pub(super) fn settle(&self) {
         if !self.settled.swap(true, Ordering::AcqRel) {
             self.revisions.send_modify(|_| ());
         }

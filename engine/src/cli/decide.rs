@@ -64,7 +64,7 @@ pub(super) fn decide(args: &DecideArgs) -> Result<ExitCode, Failure> {
     };
     let mut request = Request::read(&text).map_err(|error| format!("{}: {error}", args.file.display()))?;
     request.explain |= args.explain;
-    let loaded = Sources { folder: args.policies.clone(), management: None }.load()?;
+    let loaded = Sources::of(args.policies.clone(), None).load()?;
     let snapshot = loaded.at(0, Arc::default());
     let named = args.pack.as_deref().or(request.pack.as_deref());
     let mut packs = snapshot.packs();

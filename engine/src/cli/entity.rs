@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use super::{Failure, Place};
 use crate::administration::import::Format;
 use crate::administration::import::mapping::Mapping;
+use crate::app::last_bundle;
 use crate::caller::DEFAULT_TENANT;
 use crate::config::Config;
 use crate::policy::settings::is_pack_name;
@@ -101,8 +102,13 @@ impl Whose {
             return Err("a tenant has letters, digits, `-` and `_`, from 1 to 64".into());
         }
         let folder = self.policies.clone().unwrap_or_else(|| config.policies.folder.clone());
-        let loaded =
-            Sources { folder: folder.clone(), management: config.policies.management.clone() }.load()?;
+        let sources = Sources::of(folder.clone(), config.policies.management.clone());
+        if self.policies.is_none()
+            && let Some(bundle) = last_bundle(config)?
+        {
+            sources.held.store(Some(bundle.packs()));
+        }
+        let loaded = sources.load()?;
         let snapshot = loaded.at(0, Arc::default());
         let mut packs = snapshot.packs();
         let shown = folder.display();

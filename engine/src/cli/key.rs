@@ -156,7 +156,7 @@ impl Given {
 /// Finds roles in the management pack.
 fn roles_of(config: &Config, named: &[String]) -> Result<Vec<Given>, Failure> {
     let policies = &config.policies;
-    let sources = Sources { folder: policies.folder.clone(), management: policies.management.clone() };
+    let sources = Sources::of(policies.folder.clone(), policies.management.clone());
     let pack = Arc::new(sources.load_management()?);
     let known = roles::of_pack(&pack, "").map_err(|error| Failure::from(error.to_string()))?;
     let cedar = |name: &str| type_of(&pack, name).map_err(|error| Failure::from(error.to_string()));

@@ -15,7 +15,7 @@ mod inspect;
 mod new;
 mod replay;
 mod run;
-mod sign;
+pub(super) mod sign;
 mod test;
 
 #[derive(Debug, Subcommand)]

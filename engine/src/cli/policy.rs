@@ -1,4 +1,4 @@
-//! `portcullis policy check | test | diff | fmt | revisions | rollback | promote | follow`.
+//! `portcullis policy check | test | diff | fmt | lint | revisions | rollback | promote | follow`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,6 +12,7 @@ use crate::policy::{Pack, problem::Problem};
 
 mod diff;
 mod fmt;
+mod lint;
 mod revisions;
 mod test;
 
@@ -26,6 +27,9 @@ pub(super) enum PolicyCommand {
     Diff(diff::DiffArgs),
     /// Lay policies out as Cedar's own formatter does. Comments stay.
     Fmt(fmt::FmtArgs),
+    /// Look for what is allowed in a policy and hardly meant. Exit status: 0 when there is no error, 1 when there is
+    /// (or a warning, with `--deny warnings`), 2 when the packs can't be read.
+    Lint(lint::LintArgs),
     /// List the sets of packs that were served, the one that last became active first.
     Revisions(revisions::RevisionsArgs),
     /// Go back to a set of packs that was served: running servers follow, until `policy follow`.
@@ -67,7 +71,7 @@ impl Folder {
 }
 
 /// The packs in a folder, or the one that it is. None is an error.
-fn packs_in(folder: &Path) -> Result<Vec<PackFiles>, Failure> {
+pub(super) fn packs_in(folder: &Path) -> Result<Vec<PackFiles>, Failure> {
     let packs = if folder.join("pack.toml").is_file() {
         vec![PackFiles::read(folder)?]
     } else {
@@ -86,6 +90,7 @@ pub(super) fn run(command: &PolicyCommand) -> Result<ExitCode, Failure> {
         PolicyCommand::Test(args) => test::test(args),
         PolicyCommand::Diff(args) => diff::diff(args),
         PolicyCommand::Fmt(args) => fmt::fmt(args),
+        PolicyCommand::Lint(args) => lint::lint(args),
         PolicyCommand::Revisions(args) => revisions::list(args),
         PolicyCommand::Rollback(args) => revisions::roll_back(args),
         PolicyCommand::Promote(args) => revisions::promote(args),
@@ -93,7 +98,7 @@ pub(super) fn run(command: &PolicyCommand) -> Result<ExitCode, Failure> {
     }
 }
 
-fn load(files: &PackFiles) -> Result<Pack, Vec<Problem>> {
+pub(super) fn load(files: &PackFiles) -> Result<Pack, Vec<Problem>> {
     deeply(|| Pack::load(files))
 }
 

@@ -60,7 +60,7 @@ pub(super) fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
     config.plugins.allow_unsigned = Some(config.plugins.allow_unsigned.unwrap_or(args.dev));
     start_logging(&config.logging)?;
     let policies = &config.policies.folder;
-    if !policies.is_dir() {
+    if config.bundle.source.is_none() && !policies.is_dir() {
         tracing::warn!(folder = %policies.display(), "there is no such policies folder: nothing is permitted");
     }
     let workers =
@@ -161,7 +161,9 @@ fn spawn_background(app: &Arc<App>, mut stopped: tokio::sync::watch::Receiver<bo
     tokio::spawn(Arc::clone(app).follow_candidate());
     tokio::spawn(Arc::clone(app).compare_shadowed());
     tokio::spawn(Arc::clone(app).make_shadow_calls());
-    if app.config.plugins.watch {
+    if app.config.bundle.source.is_some() {
+        tokio::spawn(Arc::clone(app).follow_bundle());
+    } else if app.config.plugins.watch {
         tokio::spawn(Arc::clone(app).follow_plugins());
     }
     let stopping = async move {

@@ -41,6 +41,9 @@ pub(super) struct Details {
     reload: ReloadDetails,
     /// Plugins, the last time that their files changed.
     plugins: PluginDetails,
+    /// The bundle that policies and plugins come from, if they come from one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bundle: Option<BundleDetails>,
     /// The decision log.
     decision_log: LogDetails,
     /// What this node knows of the store.
@@ -91,6 +94,23 @@ pub(super) struct PluginDetails {
     loaded: usize,
     /// Those whose files can't be loaded; the build before is served on.
     failed: Vec<String>,
+}
+
+/// The bundle that is followed.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct BundleDetails {
+    /// The file or URL that it is had from.
+    source: String,
+    /// The version that is served.
+    version: u64,
+    /// The digest of its manifest.
+    digest: String,
+    /// When it began to be served.
+    taken_at: Option<String>,
+    /// When the source was last asked.
+    polled_at: Option<String>,
+    /// Why what the source has is not served.
+    error: Option<String>,
 }
 
 /// How far the decision log is.
@@ -174,6 +194,14 @@ fn details(app: &App) -> Details {
             loaded: snapshot.plugins().all().count(),
             failed: app.plugin_status().failures.into_keys().collect(),
         },
+        bundle: app.bundle_status().map(|bundle| BundleDetails {
+            source: bundle.source,
+            version: bundle.version,
+            digest: bundle.digest,
+            taken_at: bundle.taken_at.to_rfc3339(),
+            polled_at: bundle.polled_at.to_rfc3339(),
+            error: bundle.error,
+        }),
         decision_log: LogDetails {
             node: app.log.node().to_owned(),
             sequence: log.last_seq,

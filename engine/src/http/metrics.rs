@@ -28,5 +28,6 @@ pub(super) async fn read_metrics(
     app.metrics.inspected(&app.validation.shares(), app.aftermath.dropped());
     let mut text = app.metrics.render(&app.log.stats());
     app.render_plugins(&mut text);
+    app.render_bundle(&mut text);
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }

@@ -19,9 +19,8 @@ pub fn find(name: &str) -> Option<Files> {
     Some(Files {
         manifest: embedded.manifest.to_owned(),
         component: embedded.component.to_vec(),
-        signature: None,
-        folder: None,
-        embedded_cases: embedded.cases,
+        kept_cases: embedded.cases.iter().map(|(name, text)| ((*name).into(), (*text).into())).collect(),
+        ..Files::default()
     })
 }
 

@@ -40,10 +40,12 @@ pub struct Files {
     pub component: Vec<u8>,
     /// `plugin.sig`, if it is there.
     pub signature: Option<String>,
-    /// Where they are; none when they are embedded in this binary.
+    /// Where they are; none when they are embedded in this binary, or in a bundle.
     pub folder: Option<PathBuf>,
-    /// Name and text of its files of cases, when it is embedded.
-    pub embedded_cases: &'static [(&'static str, &'static str)],
+    /// Name and text of its files of cases, when they are in no folder.
+    pub kept_cases: Vec<(String, String)>,
+    /// Whether they are in a bundle.
+    pub in_bundle: bool,
 }
 
 /// Why a plugin's files can't be read.
@@ -173,8 +175,7 @@ impl Files {
         let (manifest, manifested) = read(MANIFEST, MANIFEST_BYTES)?;
         let (component, compiled) = read(COMPONENT, component_bytes)?;
         let manifest = text(MANIFEST, manifest)?;
-        let files =
-            Self { manifest, component, signature, folder: Some(own.to_owned()), embedded_cases: &[] };
+        let files = Self { manifest, component, signature, folder: Some(own.to_owned()), ..Self::default() };
         Ok((files, [Some(manifested), Some(compiled), signed]))
     }
 
@@ -185,9 +186,8 @@ impl Files {
     /// When one can't be read, is no regular file or leads elsewhere, or there are too many.
     pub fn cases(&self) -> Result<Vec<(PathBuf, String)>, FolderError> {
         let Some(own) = &self.folder else {
-            let shown =
-                |(name, text): &(&str, &str)| (Path::new("(embedded)").join(name), (*text).to_owned());
-            return Ok(self.embedded_cases.iter().map(shown).collect());
+            let shown = |(name, text): &(String, String)| (Path::new(self.origin()).join(name), text.clone());
+            return Ok(self.kept_cases.iter().map(shown).collect());
         };
         let cases = own.join(CASES);
         let entries = match std::fs::read_dir(&cases) {
@@ -196,7 +196,7 @@ impl Files {
             Err(source) => return Err(unreadable(&cases, source)),
         };
         let root = own.canonicalize().map_err(|source| unreadable(own, source))?;
-        let is_yaml = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "yaml" || kind == "yml");
+        let is_yaml = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(is_case);
         let mut paths = Vec::new();
         for entry in entries {
             paths.extend(Some(entry.map_err(|source| unreadable(&cases, source))?.path()).filter(is_yaml));
@@ -223,9 +223,24 @@ impl Files {
     pub fn shown(&self, name: &str) -> String {
         match &self.folder {
             Some(folder) => folder.join(MANIFEST).display().to_string(),
-            None => format!("(embedded)/{name}/{MANIFEST}"),
+            None => format!("{}/{name}/{MANIFEST}", self.origin()),
         }
     }
+
+    /// Files that a bundle is to fill.
+    pub fn of_bundle() -> Self {
+        Self { in_bundle: true, ..Self::default() }
+    }
+
+    fn origin(&self) -> &'static str {
+        if self.in_bundle { "(bundle)" } else { "(embedded)" }
+    }
+}
+
+/// Whether a file of this name, in the folder of cases, has cases.
+pub fn is_case(name: &str) -> bool {
+    let kind = name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()).map(|(_, kind)| kind);
+    !name.contains('/') && matches!(kind, Some("yaml" | "yml"))
 }
 
 /// The names of the folders that look like plugins. A folder that is not there has none.

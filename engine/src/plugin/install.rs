@@ -5,7 +5,7 @@
 //! no section, or leave one out silently that has.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::runtime::RuntimeError;
 use super::schema::{self, Misfit};
 use super::set::Set;
 use super::stats::Stats;
-use super::trust::{TrustError, Trusted};
+use super::trust::{Trust, TrustError, Trusted};
 use super::{
     Budget, Cache, Capability, CompileError, Grant, Manifest, Runtime, Services, Source, bundled, digest,
 };
@@ -161,11 +161,17 @@ impl Installer {
     /// Loads all plugins that have a section. `before` is what is served; a build that is not in it runs its own cases
     /// first, at the start only if the operator wants that. It blocks.
     pub fn load(&self, before: &Set) -> Loading {
+        self.load_from(before, None)
+    }
+
+    /// The same, of a bundle's plugins in the place of the folder's.
+    pub fn load_from(&self, before: &Set, bundle: Option<&BTreeMap<String, Files>>) -> Loading {
         let with_cases = !before.is_empty() || self.settings.cases_at_start;
         let (mut builds, mut failures) = (Vec::new(), BTreeMap::new());
         for (name, (section, stats)) in &self.sections {
             let served = before.find(name).map(|installed| installed.build());
-            match self.load_one(name, section, served, with_cases) {
+            let found = self.find(name, bundle);
+            match found.and_then(|found| self.load_one((name, section), found, served, with_cases)) {
                 Ok(build) => builds.push(build),
                 Err(error) => {
                     stats.load_failed();
@@ -180,7 +186,7 @@ impl Installer {
             self.cache.sweep(&used, self.clock.now());
         }
         let set = Arc::new(Set::of_builds(builds, Arc::clone(before.overrides())));
-        Loading { set, failures, unconfigured: self.unconfigured() }
+        Loading { set, failures, unconfigured: unconfigured(&self.settings, bundle) }
     }
 
     /// What plugins of this name came to, loaded or not.
@@ -188,24 +194,40 @@ impl Installer {
         self.sections.iter().map(|(name, (_, stats))| (name.as_str(), &**stats))
     }
 
-    fn unconfigured(&self) -> BTreeSet<String> {
-        unconfigured(&self.settings)
+    /// A plugin's files, and who vouches for them.
+    fn find(
+        &self,
+        name: &str,
+        bundle: Option<&BTreeMap<String, Files>>,
+    ) -> Result<(Files, Trust), InstallError> {
+        let embedded = bundled::find(name);
+        let most = self.settings.runtime.component_bytes;
+        let found = match bundle {
+            Some(bundle) => bundle.get(name).cloned(),
+            None => Files::read(&self.settings.folder, name, most)?,
+        };
+        let files = match found {
+            Some(files) if files.component.len() > most => {
+                let path = PathBuf::from(files.shown(name)).with_file_name(folder::COMPONENT);
+                return Err(FolderError::TooLarge { path, most }.into());
+            }
+            Some(files) => files,
+            None => embedded.clone().ok_or_else(|| {
+                let place = bundle.map_or(self.settings.folder.as_path(), |_| Path::new("(bundle)"));
+                InstallError::Missing(place.join(name))
+            })?,
+        };
+        let trust = self.trusted.judge(&files, embedded.as_ref())?;
+        Ok((files, trust))
     }
 
     fn load_one(
         &self,
-        name: &str,
-        section: &Arc<PluginSection>,
+        (name, section): (&str, &Arc<PluginSection>),
+        (files, trust): (Files, Trust),
         served: Option<&Arc<Build>>,
         with_cases: bool,
     ) -> Result<Arc<Build>, InstallError> {
-        let embedded = bundled::find(name);
-        let most = self.settings.runtime.component_bytes;
-        let files = match Files::read(&self.settings.folder, name, most)? {
-            Some(files) => files,
-            None => embedded.clone().ok_or_else(|| InstallError::Missing(self.settings.folder.join(name)))?,
-        };
-        let trust = self.trusted.judge(&files, embedded.as_ref())?;
         let digests = (digest(&files.component), digest(files.manifest.as_bytes()));
         if let Some(served) = served
             && (*served.plugin.digest(), served.manifest_digest, served.trust)
@@ -232,6 +254,7 @@ impl Installer {
             section: Arc::clone(section),
             modes: section.modes.iter().cloned().collect(),
             trust,
+            in_bundle: files.in_bundle,
             folder: files.folder,
             loaded_at: self.clock.now(),
             stats: self.sections.get(name).map(|(_, stats)| Arc::clone(stats)).unwrap_or_default(),
@@ -294,8 +317,12 @@ impl Installer {
 }
 
 /// The folders that look like plugins and have no section: they are told of, and not run.
-pub fn unconfigured(settings: &Plugins) -> BTreeSet<String> {
-    match folder::present(&settings.folder) {
+pub fn unconfigured(settings: &Plugins, bundle: Option<&BTreeMap<String, Files>>) -> BTreeSet<String> {
+    let present = match bundle {
+        Some(bundle) => Ok(bundle.keys().cloned().collect()),
+        None => folder::present(&settings.folder),
+    };
+    match present {
         Ok(present) => present.into_iter().filter(|name| !settings.named.contains_key(name)).collect(),
         Err(error) => {
             tracing::warn!(%error, "the plugins folder can't be looked at");

@@ -42,6 +42,7 @@ pub struct Build {
     pub(super) trust: Trust,
     /// Where it was loaded from; none is this binary.
     pub(super) folder: Option<PathBuf>,
+    pub(super) in_bundle: bool,
     /// When it was loaded.
     pub(super) loaded_at: Timestamp,
     /// Of all its builds.
@@ -102,9 +103,9 @@ impl Installed {
         self.build.trust
     }
 
-    /// Whether it came with this binary, and not from the folder.
+    /// Whether it came with this binary, and not from the folder or a bundle.
     pub fn is_embedded(&self) -> bool {
-        self.build.folder.is_none()
+        self.build.folder.is_none() && !self.build.in_bundle
     }
 
     /// When this build was loaded.

@@ -111,7 +111,15 @@ impl SigningKey {
     /// # Errors
     /// As [`SigningKey::verifying_key`].
     pub fn sign(&self, component: &[u8], manifest: &[u8]) -> Result<Signature, String> {
-        let signature = STANDARD.encode(self.0.sign(&message(component, manifest)));
+        self.sign_message(&message(component, manifest))
+    }
+
+    /// Signs a message, which says itself what it is of.
+    ///
+    /// # Errors
+    /// As [`SigningKey::verifying_key`].
+    pub fn sign_message(&self, message: &[u8]) -> Result<Signature, String> {
+        let signature = STANDARD.encode(self.0.sign(message));
         Ok(Signature { key: self.verifying_key()?, signature })
     }
 }

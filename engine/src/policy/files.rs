@@ -88,7 +88,7 @@ fn is_case(name: &str) -> bool {
 }
 
 /// What of a pack's folder counts. Editors leave other files beside.
-fn counts(name: &str) -> bool {
+pub fn counts(name: &str) -> bool {
     let case = is_case(name) && (name.ends_with(".yaml") || name.ends_with(".yml"));
     let policy = !is_case(name) && name.ends_with(".cedar");
     case || policy

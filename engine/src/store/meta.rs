@@ -2,6 +2,7 @@
 
 use super::pool::{Tx, args};
 use super::{Store, StoreError};
+use crate::bundle::Named;
 use crate::clock::Timestamp;
 
 const SEQUENCE: &str = "SELECT value FROM meta WHERE name = 'sequence'";
@@ -43,6 +44,37 @@ impl Store {
         let rows = self.pool.fetch(now, &[]).await?;
         rows.first().map(|row| row.instant("micros")).transpose()
     }
+}
+
+impl Store {
+    /// The newest bundle that a node has served.
+    ///
+    /// # Errors
+    /// When the database fails, or holds something else.
+    pub async fn taken_bundle(&self) -> Result<Option<Named>, StoreError> {
+        let rows = self.pool.fetch("SELECT value FROM meta WHERE name = 'bundle'", &[]).await?;
+        rows.first().map(|row| parse_bundle(&row.text("value")?)).transpose()
+    }
+
+    /// Notes that a bundle is served from now on, if it is newer than all that were; gives the newest.
+    ///
+    /// # Errors
+    /// When the database fails, or holds something else.
+    pub async fn take_bundle(&self, bundle: &Named) -> Result<Named, StoreError> {
+        // Digits of one length compare as their numbers do; the version alone counts.
+        let upsert = "INSERT INTO meta (name, value) VALUES ('bundle', $1) ON CONFLICT (name) DO UPDATE SET \
+             value = excluded.value WHERE substr(meta.value, 1, 20) < substr(excluded.value, 1, 20)";
+        let value = format!("{:020} {}", bundle.version, bundle.digest);
+        self.pool.execute(upsert, args![&value]).await?;
+        Ok(self.taken_bundle().await?.unwrap_or(*bundle))
+    }
+}
+
+fn parse_bundle(value: &str) -> Result<Named, StoreError> {
+    let named = value.split_once(' ').and_then(|(version, digest)| {
+        Some(Named { version: version.parse().ok()?, digest: digest.parse().ok()? })
+    });
+    named.ok_or_else(|| StoreError::Corrupt { what: "bundle", detail: value.to_owned() })
 }
 
 /// The sequence number as of a transaction.

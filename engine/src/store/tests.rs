@@ -5,6 +5,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
 
 use super::*;
 
+mod bundles;
 mod changes;
 mod imports;
 mod log_blocks;

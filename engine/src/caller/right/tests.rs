@@ -18,7 +18,7 @@ fn snapshot() -> impl Fn(Data) -> Snapshot {
     std::fs::write(management.join("a.cedar"), AUDITOR).unwrap();
     let packs = folder.path().join("packs");
     std::fs::create_dir(&packs).unwrap();
-    let loaded = Sources { folder: packs, management: Some(management) }.load().unwrap();
+    let loaded = Sources::of(packs, Some(management)).load().unwrap();
     move |data| loaded.at(1, Arc::new(data))
 }
 

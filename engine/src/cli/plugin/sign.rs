@@ -125,7 +125,7 @@ fn manifest(folder: &Path, files: &Files) -> Result<Manifest, Failure> {
     Manifest::parse(&shown.into(), &files.manifest).map_err(|problem| problem.to_string().into())
 }
 
-fn read_key(path: &Path) -> Result<SigningKey, Failure> {
+pub(in crate::cli) fn read_key(path: &Path) -> Result<SigningKey, Failure> {
     let shown = path.display();
     let unreadable = |error: std::io::Error| format!("can't read the key `{shown}`: {error}");
     let file = File::open(path).map_err(unreadable)?;

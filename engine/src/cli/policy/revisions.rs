@@ -84,7 +84,7 @@ pub(in crate::cli) fn roll_back(args: &RollbackArgs) -> Result<ExitCode, Failure
         let store = open_store(&config, &root).await?;
         let id = meant(&store, args.revision.as_deref()).await?;
         let policies = &config.policies;
-        let sources = Sources { folder: policies.folder.clone(), management: policies.management.clone() };
+        let sources = Sources::of(policies.folder.clone(), policies.management.clone());
         revisions::read(&store, &sources, &id).await?.load()?;
         pin(&config, &store, Some(id.clone()), (ROLLBACK, ACTIVATED)).await?;
         store.close().await;
@@ -100,7 +100,7 @@ pub(in crate::cli) fn promote(args: &PromoteArgs) -> Result<ExitCode, Failure> {
     let policies = &config.policies;
     let folder =
         policies.shadow.clone().ok_or("no `[policies] shadow` is configured: nothing is in shadow")?;
-    let set = Sources { folder, management: policies.management.clone() }.read()?;
+    let set = Sources::of(folder, policies.management.clone()).read()?;
     let loaded = set.load()?;
     if **loaded.id() != *args.revision {
         let found = loaded.id();

@@ -67,7 +67,7 @@ struct BuildResponse {
     /// The SHA-256 of its component.
     digest: String,
     trust: TrustResponse,
-    /// Whether it came with the server, and not from the plugins folder.
+    /// Whether it came with the server, and not from the plugins folder or a bundle.
     embedded: bool,
     /// When this build was loaded.
     loaded_at: Option<String>,
