@@ -11,6 +11,7 @@ mod load;
 mod plugin;
 mod policy;
 mod questions;
+mod reload;
 
 use std::time::Duration;
 
@@ -38,6 +39,7 @@ const BENCHES: &[Bench] = &[
         about: "decisions beside Cedar's authorizer, with 10 to 100,000 policies, and on three worlds",
         run: policy::run,
     },
+    Bench { name: "reload", about: "how soon an edit of one policy among 10,000 decides", run: reload::run },
     Bench {
         name: "plugin",
         about: "a call of a plugin in a fresh instance, alone and with 64 loaded; what one adds to a decision",

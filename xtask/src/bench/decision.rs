@@ -17,7 +17,7 @@ use crate::failure::{Failure, Outcome};
 use crate::{process, programs, surroundings};
 
 mod cerbos;
-mod filled;
+pub(super) mod filled;
 
 const CONNECTIONS: [usize; 3] = [1, 16, 64];
 /// As many as the filled pack has.

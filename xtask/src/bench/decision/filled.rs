@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::failure::{Failure, Outcome};
 
 /// Copies the pack into a folder of packs and fills it up to so many policies.
-pub(super) fn write(pack: &Path, packs: &Path, policies: usize) -> Outcome {
+pub(in crate::bench) fn write(pack: &Path, packs: &Path, policies: usize) -> Outcome {
     let copy = packs.join("documents");
     let failed = |error| Failure::because(copy.display(), error);
     std::fs::create_dir_all(&copy).map_err(failed)?;
