@@ -65,6 +65,7 @@ impl Suite {
         print(&format!("{name}: {}/{}", self.passed, self.total));
         let first: Vec<&String> = self.failures.iter().take(10).collect();
         assert!(first.is_empty(), "{} failures, the first: {first:#?}", self.failures.len());
+        assert!(self.evaluated > 0 || !name.starts_with("cedar"), "nothing was evaluated");
         if let Some(hundredths) = (self.left_to_cedar * 10_000).checked_div(self.evaluated) {
             let (whole, rest, evaluated) = (hundredths / 100, hundredths % 100, self.evaluated);
             print(&format!("{name}: {whole}.{rest:02} % of {evaluated} policies left to Cedar"));

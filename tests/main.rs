@@ -37,6 +37,7 @@ mod crash;
 mod directory;
 #[cfg(target_os = "linux")]
 mod disk_full;
+mod evaluators;
 mod fixtures;
 mod harness;
 mod hostile;

@@ -39,6 +39,9 @@ pub struct Simulation {
     /// What a failed `forbid` does.
     #[serde(default)]
     pub on_policy_error: OnPolicyError,
+    /// Whether each result tells how it was evaluated.
+    #[serde(default)]
+    pub evaluation: bool,
     /// Whether a request that does not fit the schema is a deny of its own.
     #[serde(default)]
     pub validate_requests: bool,
@@ -101,9 +104,17 @@ pub struct SimulatedDecision {
     pub reasons: Vec<String>,
     /// Policies that failed.
     pub errors: Vec<SimulatedError>,
-    /// How many policies were evaluated: those in whose scope it is.
+    /// How it was evaluated; there when it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evaluation: Option<SimulatedEvaluation>,
+}
+
+/// How a request was evaluated.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct SimulatedEvaluation {
+    /// How many policies were evaluated: those that the index found, and in whose scope it is.
     pub evaluated: u32,
-    /// How many of them Cedar's own evaluator had to judge.
+    /// How many of them Cedar's own evaluator had to judge, those that failed apart.
     pub left_to_cedar: u32,
 }
 
@@ -184,8 +195,7 @@ impl World {
                     decision: Verdict::Deny,
                     reasons: Vec::new(),
                     errors,
-                    evaluated: 0,
-                    left_to_cedar: 0,
+                    evaluation: None,
                 };
             }
         };
@@ -205,8 +215,10 @@ impl World {
                 .iter()
                 .map(|(place, message)| SimulatedError { policy: id(place), message: message.clone() })
                 .collect(),
-            evaluated: findings.judged,
-            left_to_cedar: findings.left_to_cedar,
+            evaluation: simulation.evaluation.then_some(SimulatedEvaluation {
+                evaluated: findings.judged,
+                left_to_cedar: findings.left_to_cedar,
+            }),
         }
     }
 

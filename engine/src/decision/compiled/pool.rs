@@ -27,9 +27,17 @@ pub struct Pool<'p> {
 
 /// One that was asked for, and the next.
 struct Link<'p> {
-    uid: EntityUID,
     held: Held<'p>,
+    /// Its id, if there is no entity that has it. (To copy an id counts what all threads share.)
+    missing: Option<EntityUID>,
     next: OnceCell<Box<Link<'p>>>,
+}
+
+impl Link<'_> {
+    fn is_of(&self, uid: &EntityUID) -> bool {
+        let own = self.held.entity().map(Entity::uid).or(self.missing.as_ref());
+        own.is_some_and(|own| is_same(own, uid))
+    }
 }
 
 impl<'p> Pool<'p> {
@@ -66,11 +74,12 @@ impl<'p> Pool<'p> {
         let mut place = &self.first;
         for _ in 0..MOST {
             match place.get() {
-                Some(link) if is_same(&link.uid, uid) => return Ok(link.held.entity()),
+                Some(link) if link.is_of(uid) => return Ok(link.held.entity()),
                 Some(link) => place = &link.next,
                 None => {
                     let held = self.find(uid)?;
-                    let link = Link { uid: uid.clone(), held, next: OnceCell::new() };
+                    let missing = held.entity().is_none().then(|| uid.clone());
+                    let link = Link { held, missing, next: OnceCell::new() };
                     return Ok(place.get_or_init(|| Box::new(link)).held.entity());
                 }
             }

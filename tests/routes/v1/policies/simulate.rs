@@ -73,6 +73,17 @@ fn eleven_policies_keep_their_numbers() {
 }
 
 #[test]
+fn how_it_was_evaluated_is_told_on_request() {
+    let mut asked =
+        body("permit(principal, action, resource); forbid(principal == User::\"bob\", action, resource);");
+    asked["evaluation"] = json!(true);
+    assert_eq!(
+        simulate(&asked)["results"][0],
+        json!({"decision": "allow", "reasons": ["policy0"], "errors": [], "evaluation": {"evaluated": 1, "left_to_cedar": 0}})
+    );
+}
+
+#[test]
 fn without_a_permit_there_is_no_reason() {
     let answer = simulate(&body("permit(principal == User::\"bob\", action, resource);"));
     assert_eq!(answer["results"][0], json!({"decision": "deny", "reasons": [], "errors": []}));

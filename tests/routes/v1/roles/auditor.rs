@@ -11,7 +11,8 @@ fn body(path: &str) -> Value {
         json!({"subject": party, "action": {"name": "read"}, "resource": {"type": "doc", "id": "alone"}});
     match path {
         "/v1/decide" => question,
-        path if path.ends_with("/evaluation") => question,
+        path if path.ends_with("/evaluation") || path.contains("/v1/search/") => question,
+        "/v1/filter" => json!({"subject": party, "action": {"name": "read"}, "resource": {"type": "doc"}}),
         path if path.ends_with("/evaluations") => json!({"evaluations": [question]}),
         "/v1/role-assignments" => json!({"principal": party, "role": "viewer"}),
         "/v1/elevations" => {
