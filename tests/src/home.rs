@@ -195,7 +195,8 @@ pub(crate) fn lead(command: &mut Command) {
         }
     }
     let first = command.get_args().next().unwrap_or_default();
-    if says_where || WITHOUT_DATA.iter().any(|name| first == OsStr::new(name)) {
+    let names_data = command.get_args().any(|argument| argument.to_string_lossy().starts_with("--data"));
+    if says_where || (!names_data && WITHOUT_DATA.iter().any(|name| first == OsStr::new(name))) {
         return;
     }
     if let Some(home) = home_of(&data_folder(command)) {
