@@ -82,6 +82,7 @@ mod routes {
         mod decisions;
         mod elevations;
         mod entities;
+        mod filter;
         mod groups;
         mod keys;
         pub(crate) mod mask;

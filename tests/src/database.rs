@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use serde_json::Value;
 use sqlx::postgres::PgConnection;
-use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 
 use crate::home::home_of;
@@ -24,6 +25,27 @@ pub fn execute_sql(data: &Path, statement: &str) {
         connection.execute(statement).await.unwrap_or_else(|error| panic!("{error}"));
         connection.close().await.expect("the database closes");
     });
+}
+
+/// The first column of what a query with parameters selects in an SQLite of its own, made by these statements.
+///
+/// # Panics
+/// When it fails.
+pub fn select_in_sqlite(statements: &str, query: &str, parameters: &[Value]) -> Vec<String> {
+    block_on(async {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.expect("a database");
+        let made = sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut connection).await;
+        made.unwrap_or_else(|error| panic!("{error}: {statements}"));
+        let mut selected = sqlx::query_scalar(AssertSqlSafe(query.to_owned()));
+        for parameter in parameters {
+            selected = match parameter {
+                Value::String(text) => selected.bind(text.clone()),
+                other => selected.bind(other.as_i64().expect("a parameter is text or a number")),
+            };
+        }
+        let rows = selected.fetch_all(&mut connection).await;
+        rows.unwrap_or_else(|error| panic!("{error}: {query}"))
+    })
 }
 
 /// Executes statements on a PostgreSQL.

@@ -35,7 +35,7 @@ mod wait;
 pub use binary::{binary, repository};
 pub use cli::{Cli, Ran};
 pub use cluster::{Cluster, Node};
-pub use database::execute_sql;
+pub use database::{execute_sql, select_in_sqlite};
 pub use home::{Home, home_of};
 pub use http::{Answer, Client, Request};
 pub use link::Link;

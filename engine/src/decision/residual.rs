@@ -103,6 +103,14 @@ pub enum ResidualError {
     Unreadable,
 }
 
+impl ResidualError {
+    fn of(rule: &Rule, clause: String, why: String) -> Self {
+        // The folder is the operator's business.
+        let file = rule.file.rsplit('/').next().unwrap_or_default().into();
+        Self::Inexpressible { policy: rule.id.clone(), file, line: rule.line, clause, why }
+    }
+}
+
 /// What can't be said of one policy.
 #[derive(Debug)]
 enum Stop {
@@ -282,13 +290,7 @@ fn of_rule(ground: &Ground<'_>, base: Option<&Entity>, rule: &Rule) -> Result<Sa
         None => Truth::known(true),
         Some(condition) => of_condition(ground, base, (rule, condition)).map_err(|stop| match stop {
             Stop::Other(error) => error,
-            Stop::Inexpressible { clause, why } => ResidualError::Inexpressible {
-                policy: rule.id.clone(),
-                file: Arc::clone(&rule.file),
-                line: rule.line,
-                clause,
-                why,
-            },
+            Stop::Inexpressible { clause, why } => ResidualError::of(rule, clause, why),
         })?,
     };
     let truth = Truth::sure(scope).and(truth)?;
@@ -308,13 +310,8 @@ fn of_rule(ground: &Ground<'_>, base: Option<&Entity>, rule: &Rule) -> Result<Sa
 fn advised(rule: &Rule, truth: Truth) -> Result<Said, ResidualError> {
     let sets = |duty: &super::obligation::Duty| matches!(duty, super::obligation::Duty::SetHeader { .. });
     if truth.yes != Formula::Never && rule.obligations.iter().any(|one| sets(&one.duty)) {
-        return Err(ResidualError::Inexpressible {
-            policy: rule.id.clone(),
-            file: Arc::clone(&rule.file),
-            line: rule.line,
-            clause: "set_header".into(),
-            why: "advice that sets a header can be in conflict with another's, which denies".into(),
-        });
+        let why = "advice that sets a header can be in conflict with another's, which denies";
+        return Err(ResidualError::of(rule, "set_header".into(), why.into()));
     }
     Ok(Said::permits(truth.yes))
 }

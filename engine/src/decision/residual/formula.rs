@@ -9,6 +9,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use smol_str::SmolStr;
 
+/// How many bytes of text count as one more value.
+const TEXT: usize = 256;
+
 /// A value of a row, or one to compare it with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -144,13 +147,19 @@ impl Many {
 }
 
 impl Formula {
-    /// How many conditions and values it is made of.
+    /// How many conditions and values it is made of. A long text counts as several.
     pub fn size(&self) -> usize {
         match self {
             Self::And { of } | Self::Or { of } => of.size,
             Self::Not { of } => of.size().saturating_add(1),
-            Self::In { right, .. } | Self::Holds { right, .. } => right.len() + 1,
-            _ => 1,
+            Self::In { right, .. } | Self::Holds { right, .. } => {
+                right.iter().map(|value| 1 + value.weight()).fold(1, usize::saturating_add)
+            }
+            Self::Like { parts, .. } => 1 + parts.iter().map(|part| weight(part)).sum::<usize>(),
+            Self::Equal { left, right } | Self::Less { left, right } | Self::LessOrEqual { left, right } => {
+                1 + left.weight() + right.weight()
+            }
+            Self::Always | Self::Never | Self::Present { .. } | Self::Empty { .. } => 1,
         }
     }
 
@@ -220,6 +229,26 @@ impl Formula {
             _ => Self::In { left, right: right.into() },
         }
     }
+}
+
+impl Scalar {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Text(text) | Self::Entity { id: text, .. } => weight(text),
+            Self::Long(_) | Self::Bool(_) => 0,
+        }
+    }
+}
+
+impl Operand {
+    fn weight(&self) -> usize {
+        if let Self::Value(value) = self { value.weight() } else { 0 }
+    }
+}
+
+/// What a text adds to a size: a caller's one long value may stand in thousands of conditions.
+fn weight(text: &str) -> usize {
+    text.len() / TEXT
 }
 
 /// Each once, where it first stood.

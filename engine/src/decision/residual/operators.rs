@@ -9,7 +9,10 @@ use cedar_policy_core::ast::{
 use smol_str::SmolStr;
 
 use super::translate::{Made, Term, Translator};
-use super::{Attribute, Formula, Kind, Operand, Scalar, Stop, Truth, Whose, entity, id_of, inexpressible};
+use super::{
+    Attribute, Formula, Kind, MOST, Operand, ResidualError, Scalar, Stop, Truth, Whose, entity, id_of,
+    inexpressible,
+};
 
 impl<'a> Translator<'a, '_> {
     pub(super) fn unary(&self, op: UnaryOp, arg: &Expr, expr: &Expr) -> Made<'a> {
@@ -202,6 +205,9 @@ impl<'a> Translator<'a, '_> {
         let mut ids = Vec::new();
         for group in groups {
             ids.extend((self.ground.members)(group, of, whose)?);
+            if ids.len() > MOST {
+                return Err(ResidualError::TooLarge.into());
+            }
         }
         let scalar = |id| Scalar::Entity { type_name: name(of), id };
         Ok(ids.into_iter().map(scalar).collect())
