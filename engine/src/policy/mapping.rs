@@ -6,7 +6,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use cedar_policy::Schema;
 use cedar_policy_core::ast::EntityType;
+use cedar_policy_core::validator::ValidatorSchema;
+use cedar_policy_core::validator::types::{EntityKind, Type};
 use serde::Deserialize;
 use smol_str::SmolStr;
 
@@ -126,6 +129,7 @@ pub struct Mapping {
 pub(super) fn of(
     settings: &Settings,
     manifest: &SourceFile,
+    schema: Option<&Schema>,
 ) -> Result<HashMap<EntityType, Arc<Mapping>>, Problem> {
     let mut all = HashMap::new();
     for (name, rows) in &settings.filter {
@@ -136,6 +140,9 @@ pub(super) fn of(
         };
         let entity_type = type_of(settings, name).map_err(problem)?;
         let mapping = Mapping::of(settings, rows).map_err(problem)?;
+        if let Some(schema) = schema {
+            mapping.fits(schema, &entity_type).map_err(problem)?;
+        }
         if all.insert(entity_type, Arc::new(mapping)).is_some() {
             return Err(problem(format!("the type `{name}` is mapped twice")));
         }
@@ -190,6 +197,52 @@ impl Mapping {
     }
 }
 
+impl Mapping {
+    /// Whether columns hold what the schema says of the attributes. What compares values of two types is never equal, and a
+    /// condition with `!=` would let every row in.
+    fn fits(&self, schema: &Schema, entity_type: &EntityType) -> Result<(), String> {
+        let schema: &ValidatorSchema = schema.as_ref();
+        let Some(known) = schema.get_entity_type(entity_type) else {
+            return Err(format!("the schema has no entity type `{entity_type}`"));
+        };
+        for (path, attribute) in &self.attributes {
+            let mut steps = path.split('.');
+            let mut found = steps.next().and_then(|name| known.attr(name)).map(|found| &found.attr_type);
+            for name in steps {
+                found = match found.map(AsRef::as_ref) {
+                    Some(Type::Record { attrs, .. }) => attrs.get_attr(name).map(|found| &found.attr_type),
+                    _ => None,
+                };
+            }
+            let Some(found) = found else {
+                return Err(format!("`{path}`: the schema has no such attribute of `{entity_type}`"));
+            };
+            if !is_held_by(found, attribute) {
+                return Err(format!(
+                    "`{path}` is `{found}` by the schema, and the column holds something else"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a column holds values of a type.
+fn is_held_by(found: &Type, attribute: &Attribute) -> bool {
+    let one = match found {
+        Type::Set { element_type: Some(element) } if attribute.set => element,
+        _ if attribute.set => return false,
+        other => other,
+    };
+    match (&attribute.kind, one) {
+        (Kind::Text, Type::String) | (Kind::Long, Type::Long) | (Kind::Bool, Type::Bool(_)) => true,
+        (Kind::Entity(held), Type::Entity(EntityKind::Entity(types))) => {
+            types.get_single_entity() == Some(held)
+        }
+        _ => false,
+    }
+}
+
 impl Detailed {
     fn read(
         &self,
@@ -219,6 +272,61 @@ impl Detailed {
                 Ok((column, Attribute { kind, set: true, always: true }))
             }
             _ => Err("say `column`, or `table`, `key` and `value`".into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::Pack;
+    use crate::policy::files::{PackFiles, SourceFile};
+
+    const SCHEMA: &str = "
+        entity User;
+        entity Doc = { owner: User, title: String, pages?: Long, open: Bool, tags: Set<String>, readers: Set<User>, meta: { kind: String } };
+        action read appliesTo { principal: User, resource: Doc };
+    ";
+
+    fn loaded(columns: &str) -> Result<Pack, String> {
+        let file = |text: String| SourceFile { shown: "generated".into(), text };
+        let manifest = format!(
+            "name = \"rows\"\nversion = \"1.0.0\"\n[filter.Doc]\nid = \"id\"\n[filter.Doc.columns]\n{columns}\n"
+        );
+        let files = [
+            ("pack.toml".to_owned(), file(manifest)),
+            ("x.cedar".to_owned(), file("permit(principal, action, resource);".into())),
+            ("schema.cedarschema".to_owned(), file(SCHEMA.into())),
+        ];
+        Pack::load(&PackFiles { files: files.into() })
+            .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    }
+
+    #[test]
+    fn columns_hold_what_the_schema_says() {
+        let right = "
+            owner = { column = \"owner_id\", entity = \"User\" }
+            title = \"title\"
+            pages = { column = \"pages\", type = \"long\" }
+            open = { column = \"open\", type = \"bool\" }
+            tags = { column = \"tags\", set = true }
+            readers = { column = \"readers\", set = true, entity = \"User\" }
+            \"meta.kind\" = \"kind\"
+        ";
+        let _ = loaded(right).unwrap();
+        for wrong in [
+            "owner = \"owner_id\"",
+            "owner = { column = \"owner_id\", entity = \"Doc\" }",
+            "title = { column = \"title\", type = \"long\" }",
+            "title = { column = \"title\", set = true }",
+            "tags = \"tags\"",
+            "readers = { column = \"readers\", set = true }",
+            "meta = \"meta\"",
+            "\"meta.none\" = \"none\"",
+            "\"title.x\" = \"x\"",
+            "none = \"none\"",
+        ] {
+            let said = loaded(wrong).unwrap_err();
+            assert!(said.contains("schema") && said.contains("filter.Doc"), "{wrong}: {said}");
         }
     }
 }

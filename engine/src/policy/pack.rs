@@ -122,7 +122,7 @@ impl Pack {
         warnings.extend(compile::obliging_forbids(&policies));
         let rules = keep(compile::prepare(policies, &entities), &mut problems).unwrap_or_default();
         let types = keep(type_names(&settings, &entities, schema.as_ref(), manifest), &mut problems);
-        let rows = keep(mapping::of(&settings, manifest), &mut problems).unwrap_or_default();
+        let rows = keep(mapping::of(&settings, manifest, schema.as_ref()), &mut problems).unwrap_or_default();
         let Some((types, action_type)) = types.filter(|_| problems.is_empty()) else { return Err(problems) };
         let digests = files.deciding().map(|(name, file)| (name.clone(), digest(file))).collect();
         let mut pack = Self {
