@@ -159,13 +159,25 @@ fn a_pinned_revision_stays_before_newer_bundles_until_they_are_followed() {
     let path = format!("/v1/revisions/{first}/activate");
     let _ = server.request("POST", &path).send().expect_status(200);
     assert_eq!(made::reasons(&server), json!(["v1"]));
+    let page = server.get("/v1/revisions").expect_status(200).json();
+    let origins: Vec<&Value> = page["items"].as_array().unwrap().iter().map(|item| &item["origin"]).collect();
+    assert_eq!(origins, ["rollback", "bundle"]);
     made.place(3, &made.key);
     shows(&server, |status| status["version"] == 3 && status["error"].is_null());
     assert_eq!(made::reasons(&server), json!(["v1"]));
+    let waits = server.get("/v1/revisions").json()["files_not_served"].clone();
+    assert!(waits.is_string() && waits != json!(first), "{waits}");
+    // The same packs as those that are pinned are not told of.
+    made.write_pack(1, "");
+    replace(&made.file, made.sign(made.build(4), &made.key));
+    shows(&server, |status| status["version"] == 4 && status["error"].is_null());
+    assert_eq!(server.get("/v1/revisions").json()["files_not_served"], json!(null));
+    made.place(5, &made.key);
+    shows(&server, |status| status["version"] == 5 && status["error"].is_null());
     server.restart();
-    assert_eq!((&status(&server)["version"], made::reasons(&server)), (&json!(3), json!(["v1"])));
+    assert_eq!((&status(&server)["version"], made::reasons(&server)), (&json!(5), json!(["v1"])));
     let _ = server.request("POST", "/v1/revisions/follow").send().expect_status(200);
-    assert_eq!(made::reasons(&server), json!(["v3"]));
+    assert_eq!(made::reasons(&server), json!(["v5"]));
 }
 
 #[test]

@@ -41,7 +41,7 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Write a configuration, a root key and a first pack into a folder.
     Init(init::InitArgs),
-    /// Check policies, or run their cases.
+    /// Check, test, compare and lint policies; list revisions, go back to one.
     Policy {
         #[command(subcommand)]
         command: policy::PolicyCommand,

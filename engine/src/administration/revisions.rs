@@ -18,6 +18,8 @@ const MOST_BYTES: u64 = 64 << 20;
 
 /// It came from the folder.
 pub const FILES: &str = "files";
+/// It came from the bundle that is followed.
+pub const BUNDLE: &str = "bundle";
 /// It was gone back to.
 pub const ROLLBACK: &str = "rollback";
 /// It was in shadow before.
@@ -77,6 +79,10 @@ pub async fn keep(
         let digest = hex::encode(digest(file));
         files.push(FileRow(pack.clone(), name.clone(), digest, file.text.len() as u64));
         texts.push(file.text.as_str());
+    }
+    // It is not active yet, and may never be: what is kept already stays where it is in the order.
+    if origin == PROMOTION && store.revision(loaded.id()).await?.is_some_and(|row| row.has_texts) {
+        return Ok(());
     }
     let bytes = files.iter().map(|FileRow(_, _, _, bytes)| bytes).sum();
     let has_texts = bytes <= MOST_BYTES && texts.iter().all(|text| !text.contains('\0'));

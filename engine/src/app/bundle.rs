@@ -136,14 +136,18 @@ impl Following {
         let (judged, tag, loaded, error) = match with(offered, &load).await {
             Ok((judged, tag, loaded)) => (judged, tag, loaded, None),
             Err(error) => {
-                tracing::error!(
-                    "the bundle of `{source}` is not served, but the one that was served last: {error}"
-                );
+                let why = match &error {
+                    StartError::Bundle(error) => error.to_string(),
+                    error => error.to_string(),
+                };
                 let last = kept::read(&kept, &settings, taken.as_ref());
                 let Ok((judged, _, loaded)) = with(last.map(|judged| (judged, None)), &load).await else {
                     return Err(error);
                 };
-                (judged, None, loaded, Some(error.to_string()))
+                tracing::error!(
+                    "the bundle of `{source}` is not served, but the one that was served last: {why}"
+                );
+                (judged, None, loaded, Some(why))
             }
         };
         let newest = store.take_bundle(&judged.named).await?;

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::App;
-use crate::administration::revisions::{self, FILES, RevisionError};
+use crate::administration::revisions::{self, BUNDLE, FILES, RevisionError};
 use crate::clock::Timestamp;
 use crate::metrics::Metrics;
 use crate::policy::set::PackSet;
@@ -137,18 +137,20 @@ impl App {
             if waiting.is_some() && waiting != serving.status.waiting {
                 tracing::warn!(
                     pinned = pin.as_deref(),
-                    "policy files changed, and are not served: a revision is pinned"
+                    "the policies that are there are not served: a revision is pinned"
                 );
             }
             serving.status.waiting = waiting;
             match result {
-                Ok((set, loaded)) if loaded.hash() == serving.loaded.hash() => {
-                    serving.status.error = None;
-                    serving.loaded = loaded.clone();
-                    (set, loaded)
-                }
                 Ok((set, loaded)) => {
-                    self.swap_in(&mut serving, loaded.clone(), now);
+                    if loaded.hash() == serving.loaded.hash() {
+                        serving.status.error = None;
+                        serving.loaded = loaded.clone();
+                    } else {
+                        self.swap_in(&mut serving, loaded.clone(), now);
+                    }
+                    // While the pin can't change: what is served is by this one.
+                    self.settle();
                     (set, loaded)
                 }
                 Err(error) => {
@@ -162,7 +164,6 @@ impl App {
                 }
             }
         };
-        self.settle();
         match pin {
             // Whoever pinned it has noted that; when the folder counts again, that is to be noted too.
             Some(_) => *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = None,
@@ -208,7 +209,8 @@ impl App {
             *kept = Some(Arc::clone(loaded.id()));
         }
         let (now, most) = (self.clock.now(), self.config.policies.revisions_kept);
-        if let Err(error) = revisions::keep(&self.store, (set, loaded), FILES, now, most).await {
+        let origin = if self.bundle.is_some() { BUNDLE } else { FILES };
+        if let Err(error) = revisions::keep(&self.store, (set, loaded), origin, now, most).await {
             *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = None;
             tracing::error!(%error, revision = %loaded.id(), "the revision could not be kept, to go back to");
         }

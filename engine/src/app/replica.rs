@@ -272,12 +272,13 @@ impl App {
         }
         let plugins = served.plugins().with_overrides(&known.modes);
         let snapshot = serving.loaded.at(known.sequence, known.data).with_plugins(plugins);
-        self.snapshot.store(Arc::new(snapshot));
+        // Before the number is there to be seen: whoever waits for it waits for the pin too.
         if serving.pin != known.pin {
             serving.pin = known.pin;
             self.settled.store(false, Ordering::Release);
             self.pin_changed.notify_one();
         }
+        self.snapshot.store(Arc::new(snapshot));
         self.revisions.send_replace(known.sequence);
     }
 }

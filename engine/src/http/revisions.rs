@@ -24,6 +24,7 @@ use crate::administration::revisions::{self, ACTIVATED, FILES, FOLLOWED, ROLLBAC
 use crate::app::App;
 use crate::caller::{About, DEFAULT_TENANT, Right};
 use crate::clock::Timestamp;
+use crate::record::Via;
 
 mod body;
 
@@ -60,6 +61,8 @@ pub(super) struct Pinning {
     pub(super) origin: &'static str,
     pub(super) kind: &'static str,
     pub(super) reason: Option<String>,
+    /// Why it can't be, unless the same call was answered before.
+    pub(super) unmet: Option<RevisionError>,
 }
 
 /// A reason within its bounds.
@@ -90,6 +93,8 @@ pub(super) async fn authorize(
     if who.caller.tenant == DEFAULT_TENANT {
         return Ok(());
     }
+    // The pack's own answer is recorded, and is not what counts.
+    app.refused(&who.circumstances(Via::Management), right).await;
     Err(ApiError::RightMissing(right.name().to_owned()))
 }
 
@@ -172,8 +177,8 @@ pub(super) async fn activate_revision(
     authorize(&app, &who, Right::ManageRevisions, Some(&id)).await?;
     let reason = bounded(posted.said?.reason)?;
     // Loaded before it is pinned: what no node can serve must not be what all must serve.
-    app.try_revision(Some(&id)).await?;
-    let pinning = Pinning { id: Some(id), origin: ROLLBACK, kind: ACTIVATED, reason };
+    let unmet = app.try_revision(Some(&id)).await.err();
+    let pinning = Pinning { id: Some(id), origin: ROLLBACK, kind: ACTIVATED, reason, unmet };
     pin(&app, &who, (&parts, &posted.text), pinning).await
 }
 
@@ -195,8 +200,8 @@ pub(super) async fn follow_files(
     let posted = posted::read_optional::<RevisionRequest>(&app, &parts, body).await;
     authorize(&app, &who, Right::ManageRevisions, None).await?;
     let reason = bounded(posted.said?.reason)?;
-    app.try_revision(None).await?;
-    let pinning = Pinning { id: None, origin: FILES, kind: FOLLOWED, reason };
+    let unmet = app.try_revision(None).await.err();
+    let pinning = Pinning { id: None, origin: FILES, kind: FOLLOWED, reason, unmet };
     pin(&app, &who, (&parts, &posted.text), pinning).await
 }
 
@@ -211,7 +216,10 @@ pub(super) async fn pin(
         Begun::Before(answer) => return Ok(answer),
         Begun::Now(operation) => operation,
     };
-    let Pinning { id, origin, kind, reason } = pinning;
+    let Pinning { id, origin, kind, reason, unmet } = pinning;
+    if let Some(unmet) = unmet {
+        return Err(unmet.into());
+    }
     let body = json!({"pinned": id.is_some(), "id": id});
     let present = operation.changing.pin().await.map_err(AdminError::from)?;
     if present.as_ref().and_then(|pin| pin.revision_id.as_ref()) == id.as_ref() {

@@ -14,7 +14,7 @@ use super::caller::Authenticated;
 use super::error::{ApiError, ProblemBody};
 use super::posted;
 use super::revisions::{Pinning, authorize, bounded, pin};
-use crate::administration::revisions::{PROMOTED, PROMOTION};
+use crate::administration::revisions::{PROMOTED, PROMOTION, RevisionError};
 use crate::app::App;
 use crate::caller::Right;
 
@@ -70,10 +70,16 @@ pub(super) async fn promote_shadow(
     let PromoteRequest { revision, reason } = posted.said?;
     let reason = bounded(reason)?;
     // Asked again after it was done, it is done, whatever is in shadow by then.
-    if app.served_revision().1.as_deref() != Some(revision.as_str()) {
-        app.keep_candidate(&revision).await?;
-        app.try_revision(Some(&revision)).await?;
-    }
-    let pinning = Pinning { id: Some(revision), origin: PROMOTION, kind: PROMOTED, reason };
+    let unmet = match app.served_revision().1.as_deref() == Some(revision.as_str()) {
+        true => None,
+        false => keep(&app, &revision).await.err(),
+    };
+    let pinning = Pinning { id: Some(revision), origin: PROMOTION, kind: PROMOTED, reason, unmet };
     pin(&app, &who, (&parts, &posted.text), pinning).await
+}
+
+/// Keeps what is in shadow, and sees whether it could be served from where it is kept.
+async fn keep(app: &App, revision: &str) -> Result<(), RevisionError> {
+    app.keep_candidate(revision).await?;
+    app.try_revision(Some(revision)).await
 }

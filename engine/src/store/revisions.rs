@@ -33,7 +33,7 @@ pub struct RevisionRow {
     pub id: String,
     /// The hash of its files, as answers showed it when it was first served and no plugin was loaded.
     pub hash: String,
-    /// How it last became active: `files`, `rollback`, `promotion`.
+    /// How it last became active: `files`, `bundle`, `rollback`, `promotion`.
     pub origin: String,
     /// Its packs.
     pub packs: Vec<PackRow>,

@@ -171,6 +171,25 @@ fn it_takes_the_right_and_the_servers_own_tenant() {
 }
 
 #[test]
+fn a_management_pack_of_ones_own_does_not_open_it_to_other_tenants() {
+    let own = tempfile::tempdir().unwrap();
+    Pack::new("portcullis").cedar("permit(principal, action, resource);\n").write(own.path());
+    let config = format!("[policies]\nmanagement = {:?}\n", own.path().join("portcullis"));
+    let server = Server::builder().pack(Pack::new("edited").cedar(&policy("first"))).config(&config).start();
+    let (_, key) =
+        create_key_with(server.data(), &["manage", "manage_revisions"], &["*"], &["--tenant", "blue"]);
+    let blue = server.with_key(Some(&key));
+    assert_eq!(follow(&blue).expect_status(403).problem(), "right_missing");
+    // The pack let it: that it was refused all the same is in the log.
+    let is_logged = |record: &Value| {
+        let text = record.to_string();
+        text.contains("right_missing:manage_revisions") && text.contains("blue")
+    };
+    let logged = eventually(LIMIT, || log_records(server.data()).iter().any(is_logged).then_some(()));
+    assert!(logged.is_some(), "{:?}", log_records(server.data()));
+}
+
+#[test]
 fn a_revision_whose_stored_files_were_altered_is_refused() {
     let mut server = server();
     let first = active(&server);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use portcullis_tests::files::write;
-use portcullis_tests::{Cli, Client, Pack, Server, eventually};
+use portcullis_tests::{Cli, Client, Pack, Server, eventually, execute_sql};
 use serde_json::{Value, json};
 
 use crate::fixtures::{create_key_with, limited_key, metric, question};
@@ -162,6 +162,54 @@ fn what_was_seen_is_promoted_and_nothing_else() {
     let _ = Cli::new(["policy", "rollback"]).path("--data", server.data()).run().expect_status(0);
     let back = eventually(LIMIT, || Some(()).filter(|()| ask(&server, "delete")["decision"] == json!(true)));
     assert!(back.is_some(), "{}", server.get("/v1/revisions").text());
+}
+
+#[test]
+fn a_promotion_that_is_asked_for_again_after_it_was_taken_back_changes_nothing() {
+    let server = server();
+    let served = server.get("/v1/revisions").json()["active"].clone();
+    let revision = put(&server, SHUT);
+    let promote = || {
+        let body = json!({"revision": revision});
+        let request = server.request("POST", "/v1/shadow/promote").header("idempotency-key", "once");
+        request.header("content-type", "application/json").body(body.to_string()).send()
+    };
+    let first = promote().expect_status(200);
+    let back = format!("/v1/revisions/{}/activate", served.as_str().unwrap());
+    let _ = server.request("POST", &back).send().expect_status(200);
+    let replayed = |when: &str| {
+        let again = promote().expect_status(200);
+        assert_eq!(again.text(), first.text(), "{when}");
+        let page = server.get("/v1/revisions").expect_status(200).json();
+        // What was active last stands first: that is what one command goes back from.
+        assert_eq!((&page["active"], &page["items"][0]["id"]), (&served, &served), "{when}");
+    };
+    replayed("while it is in shadow");
+    std::fs::remove_dir_all(folder(&server)).unwrap();
+    let gone = eventually(LIMIT, || Some(()).filter(|()| shown(&server)["revision"].is_null()));
+    assert!(gone.is_some());
+    replayed("when it is not any more");
+}
+
+#[test]
+fn what_was_altered_where_it_is_kept_is_not_promoted() {
+    let server = server();
+    let revision = put(&server, SHUT);
+    let promote = || server.post("/v1/shadow/promote", &json!({"revision": revision}));
+    let _ = promote().expect_status(200);
+    let _ = server.request("POST", "/v1/revisions/follow").send().expect_status(200);
+    execute_sql(server.data(), "UPDATE revision_texts SET content = 'x' WHERE content LIKE '%no-write%'");
+    assert_eq!(promote().expect_status(409).problem(), "revision_altered");
+    let config = server.policies().parent().unwrap().join("portcullis.toml");
+    let said = Cli::new(["policy", "promote", &revision])
+        .path("--data", server.data())
+        .path("--config", &config)
+        .current_dir(config.parent().unwrap())
+        .run()
+        .expect_status(1)
+        .stderr;
+    assert!(said.contains("altered"), "{said}");
+    assert_eq!(server.get("/v1/revisions").json()["pinned"], json!(false));
 }
 
 #[test]

@@ -145,9 +145,7 @@ impl App {
         }
         let newest = self.store.take_bundle(&judged.named).await?;
         judged.named.may_follow(Some(&newest))?;
-        self.serve_bundle(following, (&judged, tag), &loaded, set);
-        self.settle();
-        if self.served_revision().1.is_none() {
+        if self.serve_bundle(following, (&judged, tag), &loaded, set) {
             self.keep_revision(&offered, &loaded).await;
         }
         let (file, bytes) = (following.kept.clone(), judged.bytes);
@@ -155,27 +153,36 @@ impl App {
     }
 
     /// Swaps in packs and plugins at once. Packs that are pinned stay: then the bundle's are there for when they are not.
+    /// Whether its packs are served.
     fn serve_bundle(
         &self,
         following: &Following,
         (judged, tag): (&Judged, Option<HeaderValue>),
         loaded: &Loaded,
         plugins: Arc<Set>,
-    ) {
+    ) -> bool {
         let now = self.clock.now();
         let mut serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
         self.sources.held.store(Some(judged.contents.packs()));
         let served = self.snapshot.load();
         let plugins = plugins.with_overrides(served.plugins().overrides());
-        let packs = if serving.pin.is_some() {
-            serving.status.waiting = Some(loaded.id().to_string());
-            (**served).clone()
-        } else {
+        let is_served = serving.pin.is_none();
+        let packs = if is_served {
             announce(loaded, &self.metrics);
             self.metrics.reloaded(true);
             serving.loaded = loaded.clone();
             serving.status = ReloadStatus::loaded(now);
             loaded.at(served.revision.sequence, Arc::clone(&served.data))
+        } else {
+            let is_other = serving.pin.as_ref() != Some(loaded.id());
+            if is_other {
+                tracing::warn!(
+                    pinned = serving.pin.as_deref(),
+                    "the bundle's packs are not served: a revision is pinned"
+                );
+            }
+            serving.status.waiting = is_other.then(|| loaded.id().to_string());
+            (**served).clone()
         };
         let snapshot = packs.with_plugins(plugins);
         tracing::info!(
@@ -183,11 +190,16 @@ impl App {
             "the bundle is served"
         );
         self.snapshot.store(Arc::new(snapshot));
+        // A pin that is not served yet is still waited for.
+        if is_served {
+            self.settle();
+        }
         let mut state = following.lock();
         state.tag = tag;
         state.status.version = judged.named.version;
         state.status.digest = judged.named.digest.to_string();
         state.status.taken_at = now;
         state.status.error = None;
+        is_served
     }
 }

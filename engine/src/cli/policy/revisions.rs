@@ -100,7 +100,8 @@ pub(in crate::cli) fn promote(args: &PromoteArgs) -> Result<ExitCode, Failure> {
     let policies = &config.policies;
     let folder =
         policies.shadow.clone().ok_or("no `[policies] shadow` is configured: nothing is in shadow")?;
-    let set = Sources::of(folder, policies.management.clone()).read()?;
+    let sources = Sources::of(folder, policies.management.clone());
+    let set = sources.read()?;
     let loaded = set.load()?;
     if **loaded.id() != *args.revision {
         let found = loaded.id();
@@ -110,6 +111,8 @@ pub(in crate::cli) fn promote(args: &PromoteArgs) -> Result<ExitCode, Failure> {
         let store = open_store(&config, &root).await?;
         let (now, kept) = (system().0.now(), policies.revisions_kept);
         revisions::keep(&store, (&set, &loaded), PROMOTION, now, kept).await?;
+        // Servers load it from where it is kept.
+        revisions::read(&store, &sources, &args.revision).await?.load()?;
         pin(&config, &store, Some(args.revision.clone()), (PROMOTION, PROMOTED)).await?;
         store.close().await;
         Ok(())
@@ -127,7 +130,10 @@ pub(in crate::cli) fn follow(args: &FollowArgs) -> Result<ExitCode, Failure> {
         store.close().await;
         Ok(())
     })?;
-    print("the policies folder counts");
+    match &config.bundle.source {
+        Some(source) => print(&format!("the bundle of `{source}` counts")),
+        None => print("the policies folder counts"),
+    }
     Ok(ExitCode::SUCCESS)
 }
 

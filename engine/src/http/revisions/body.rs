@@ -31,7 +31,7 @@ pub(in crate::http) struct RevisionResponse {
     id: String,
     /// The second part of `revision` in answers when it was first served, if no plugin was loaded then.
     hash: String,
-    /// How it last became active: `files`, `rollback` or `promotion`.
+    /// How it last became active: `files`, `bundle`, `rollback` or `promotion`.
     origin: String,
     /// Whether this node serves it.
     active: bool,
