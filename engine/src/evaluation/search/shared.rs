@@ -21,7 +21,7 @@ use crate::policy::Snapshot;
 /// How many revisions are held for pages to come.
 const REVISIONS: usize = 16;
 /// How many lists are remembered, and how many bytes of them.
-const LISTS: usize = 16;
+const LISTS: usize = 256;
 const LIST_BYTES: usize = 128 << 20;
 /// A shorter list is soon made again.
 const WORTHWHILE: usize = 1_000;
@@ -35,9 +35,9 @@ pub struct Searches {
     kept_us: u64,
 }
 
-/// Lists of candidates, the latest last.
+/// Lists of candidates and their bytes, the latest last.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Lists(Arc<Mutex<VecDeque<(ListKey, List)>>>);
+pub(super) struct Lists(Arc<Mutex<VecDeque<(ListKey, List, usize)>>>);
 
 type List = Arc<Vec<SmolStr>>;
 
@@ -142,17 +142,18 @@ impl Lists {
 
     fn get(&self, key: &ListKey) -> Option<List> {
         let lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lists.iter().find(|(known, _)| known == key).map(|(_, list)| Arc::clone(list))
+        lists.iter().find(|(known, ..)| known == key).map(|(_, list, _)| Arc::clone(list))
     }
 
     fn put(&self, key: ListKey, list: &List) {
-        if list.len() < WORTHWHILE || bytes(list) > LIST_BYTES {
+        let taken = bytes(list);
+        if list.len() < WORTHWHILE || taken > LIST_BYTES {
             return;
         }
         let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lists.retain(|(known, _)| *known != key);
-        lists.push_back((key, Arc::clone(list)));
-        while lists.len() > LISTS || lists.iter().map(|(_, list)| bytes(list)).sum::<usize>() > LIST_BYTES {
+        lists.retain(|(known, ..)| *known != key);
+        lists.push_back((key, Arc::clone(list), taken));
+        while lists.len() > LISTS || lists.iter().map(|(.., taken)| taken).sum::<usize>() > LIST_BYTES {
             lists.pop_front();
         }
     }
