@@ -36,6 +36,7 @@ mod events;
 mod plugins;
 mod reload;
 mod replica;
+mod searches;
 mod shadow;
 mod stream;
 #[cfg(test)]

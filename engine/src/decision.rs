@@ -21,6 +21,7 @@ pub mod compiled;
 mod evaluator;
 pub mod explain;
 pub mod index;
+pub mod narrow;
 pub mod obligation;
 pub mod permissions;
 pub mod reach;

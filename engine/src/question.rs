@@ -131,6 +131,16 @@ impl Assertions {
         })
     }
 
+    /// Whether the request says something of the subject.
+    pub fn are_of_subject(&self) -> bool {
+        !self.subject.record.is_empty()
+    }
+
+    /// Whether the request says something of the resource.
+    pub fn are_of_resource(&self) -> bool {
+        !self.resource.record.is_empty()
+    }
+
     /// What Portcullis itself has found out: a record.
     pub fn verify(&mut self, verified: Value) {
         self.context.record.insert(VERIFIED.into(), verified);

@@ -161,6 +161,9 @@ fn spawn_background(app: &Arc<App>, mut stopped: tokio::sync::watch::Receiver<bo
     tokio::spawn(Arc::clone(app).follow_candidate());
     tokio::spawn(Arc::clone(app).compare_shadowed());
     tokio::spawn(Arc::clone(app).make_shadow_calls());
+    if app.config.search.prepare {
+        tokio::spawn(Arc::clone(app).prepare_searches());
+    }
     if app.config.bundle.source.is_some() {
         tokio::spawn(Arc::clone(app).follow_bundle());
     } else if app.config.plugins.watch {

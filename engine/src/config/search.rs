@@ -14,10 +14,18 @@ pub struct Search {
     pub at_once: usize,
     /// For how long after the first page others of the same search can be had, in seconds.
     pub revision_seconds: u32,
+    /// Whether what searches look up in is made ahead of them, and not by the first that needs it.
+    pub prepare: bool,
 }
 
 impl Default for Search {
     fn default() -> Self {
-        Self { candidates: 1_000_000, deadline_milliseconds: 5_000, at_once: 2, revision_seconds: 300 }
+        Self {
+            candidates: 1_000_000,
+            deadline_milliseconds: 5_000,
+            at_once: 2,
+            revision_seconds: 300,
+            prepare: true,
+        }
     }
 }

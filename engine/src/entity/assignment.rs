@@ -11,7 +11,7 @@ use super::update::{AssignmentUpdate, Scope};
 use crate::clock::Timestamp;
 
 /// An entity, by the number of its type and its id.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Held {
     /// The number of its type.
     pub number: u32,

@@ -93,6 +93,13 @@ impl Data {
         self.tenants.get(tenant).map_or(&NOBODY, |data| &data.inactive)
     }
 
+    /// Makes what searches look up in, unless it is there.
+    pub fn prepare_families(&self) {
+        for (.., pack) in self.iter() {
+            pack.prepare_families();
+        }
+    }
+
     /// Every tenant's data in every pack.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str, &Arc<PackData>)> {
         self.tenants

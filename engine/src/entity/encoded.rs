@@ -236,6 +236,48 @@ pub fn read_members(reader: &mut Reader<'_>, types: &Types) -> Result<Members, U
     Ok(members)
 }
 
+/// Reads one member of an object, and the others no further than to their ends; none when it is not there.
+pub fn read_member(reader: &mut Reader<'_>, name: &str, types: &Types) -> Option<Value> {
+    while reader.byte()? != END {
+        let is_it = reader.text()? == name;
+        let tag = reader.byte()?;
+        if is_it {
+            return read_value(tag, reader, types).ok();
+        }
+        pass_over(tag, reader)?;
+    }
+    None
+}
+
+fn pass_over(tag: u8, reader: &mut Reader<'_>) -> Option<()> {
+    match tag {
+        FALSE | TRUE => {}
+        LONG => drop(reader.number()?),
+        TEXT => drop(reader.text()?),
+        ENTITY => drop((reader.index()?, reader.text()?)),
+        SET | EXTENSION => {
+            if tag == EXTENSION {
+                reader.text()?;
+            }
+            loop {
+                match reader.byte()? {
+                    END => break,
+                    tag => pass_over(tag, reader)?,
+                }
+            }
+        }
+        RECORD => {
+            while reader.byte()? != END {
+                reader.text()?;
+                let tag = reader.byte()?;
+                pass_over(tag, reader)?;
+            }
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
 fn read_value(tag: u8, reader: &mut Reader<'_>, types: &Types) -> Result<Value, Unreadable> {
     let literal = |literal| Value { value: ValueKind::Lit(literal), loc: None };
     Ok(match tag {

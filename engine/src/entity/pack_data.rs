@@ -4,14 +4,15 @@
 //! itself whether it still stands: by the identity of rows, and by a number that changes whenever something
 //! changes that others build on (a parent, a role, a delegator, the target of a scope).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use cedar_policy_core::ast::EntityUID;
+use smol_str::SmolStr;
 
 use super::assignment::{Assignment, Held};
-use super::families::Families;
+use super::families::{Edges, Families};
 use super::fresh_number;
 use super::memory::Memory;
 use super::row::{Key, Row};
@@ -35,7 +36,9 @@ pub struct PackData {
     exclusive: Arc<BTreeSet<(u32, Box<str>)>>,
     hasher: foldhash::quality::RandomState,
     /// Children by parent, once somebody has asked for them.
-    families: OnceLock<Families>,
+    families: OnceLock<Arc<Families>>,
+    /// All that were made of data of the same beginning, each as of the latest that it was asked of.
+    made: Arc<Made>,
     /// The same for all that came of one beginning.
     pub origin: u64,
     /// Differs with every change to what others build on.
@@ -44,6 +47,19 @@ pub struct PackData {
     pub number: u64,
     /// What is remembered of entities.
     pub memory: Arc<Memory>,
+}
+
+/// What was put together, by what.
+#[derive(Debug, Default)]
+struct Made(Mutex<BTreeMap<Edges, Latest>>);
+
+/// As of the latest data.
+type Latest = Arc<Mutex<Option<Arc<Families>>>>;
+
+impl Made {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<Edges, Latest>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl PackData {
@@ -58,6 +74,7 @@ impl PackData {
             exclusive: Arc::default(),
             hasher: foldhash::quality::RandomState::default(),
             families: OnceLock::new(),
+            made: Arc::default(),
             origin: fresh_number(),
             hierarchy: fresh_number(),
             number: fresh_number(),
@@ -132,7 +149,51 @@ impl PackData {
 
     /// What is directly in each entity.
     pub fn families(&self) -> &Families {
-        self.families.get_or_init(|| Families::of(self.rows(), self.assignments()))
+        self.families.get_or_init(|| self.put_together(&Edges::Parents))
+    }
+
+    /// Who has which value as this attribute. The place of an id has the value, [`written`](super::families::written).
+    pub fn by_value(&self, attribute: &SmolStr) -> Arc<Families> {
+        self.put_together(&Edges::Values(attribute.clone()))
+    }
+
+    /// Makes again what was ever made, and what is directly in each entity.
+    pub fn prepare_families(&self) {
+        self.families();
+        let made: Vec<Edges> = self.made.all().keys().cloned().collect();
+        made.iter().for_each(|edges| drop(self.put_together(edges)));
+    }
+
+    fn put_together(&self, edges: &Edges) -> Arc<Families> {
+        let slot = Arc::clone(self.made.all().entry(edges.clone()).or_default());
+        // Held while they are made: whoever else wants them has these.
+        let mut latest = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = match &*latest {
+            Some(known) if known.number == self.number => return Arc::clone(known),
+            Some(known) => Arc::new(known.follow(self)),
+            None => Arc::new(Families::of(self, edges.clone())),
+        };
+        // Pages may still be of older data.
+        if latest.as_ref().is_none_or(|known| known.number < made.number) {
+            *latest = Some(Arc::clone(&made));
+        }
+        made
+    }
+
+    /// What an entity is directly in, by its row and by its assignments.
+    pub fn parents<'d>(&'d self, key: Key<'_>) -> impl Iterator<Item = Key<'d>> {
+        let by_row = self.row(key).into_iter().flat_map(Row::parents);
+        by_row.chain(self.assigned(key).into_iter().flat_map(|all| all.iter()).map(|one| one.role.key()))
+    }
+
+    /// All rows, to be compared with others.
+    pub fn row_trie(&self) -> &Trie<Row> {
+        &self.rows
+    }
+
+    /// All assignments, to be compared with others.
+    pub fn assignment_trie(&self) -> &Trie<Arc<Assignment>> {
+        &self.assignments
     }
 
     /// How many entities there are.
@@ -167,17 +228,8 @@ impl PackData {
         parents.into_iter().for_each(|parent| self.build_on(parent));
         let exclusive = update.kind == Kind::Role && !update.settings.exclusive_with.is_empty();
         self.note_exclusive(key, exclusive);
-        let Self { rows, hasher, families, .. } = self;
-        let old = rows.insert(
-            hash(hasher, key),
-            row.clone(),
-            |old| old.key() == key,
-            |row| hash(hasher, row.key()),
-        );
-        if let Some(families) = families.get_mut() {
-            old.iter().for_each(|old| families.remove_row(old));
-            families.put_row(&row);
-        }
+        let Self { rows, hasher, .. } = self;
+        rows.insert(hash(hasher, key), row.clone(), |old| old.key() == key, |row| hash(hasher, row.key()));
         true
     }
 
@@ -191,10 +243,7 @@ impl PackData {
         }
         self.changed(key);
         self.note_exclusive(key, false);
-        let old = self.rows.remove(hash(&self.hasher, key), |row| row.key() == key);
-        if let (Some(families), Some(old)) = (self.families.get_mut(), old) {
-            families.remove_row(&old);
-        }
+        self.rows.remove(hash(&self.hasher, key), |row| row.key() == key);
         true
     }
 
@@ -208,9 +257,6 @@ impl PackData {
         self.changed(new.subject.key());
         let named = [Some(&new.role), new.place.target(), new.delegated_by.as_ref()];
         named.into_iter().flatten().for_each(|held| self.build_on(held.clone()));
-        if let Some(families) = self.families.get_mut() {
-            families.put_assignment(&new);
-        }
         let Self { assignments, by_subject, hasher, .. } = self;
         let (id, subject) = (&*new.id, new.subject.key());
         let same = |one: &Arc<Assignment>| *one.id == *id;
@@ -239,9 +285,6 @@ impl PackData {
         let Some(old) = found else { return };
         let subject = old.subject.key();
         self.changed(subject);
-        if let Some(families) = self.families.get_mut() {
-            families.remove_assignment(&old);
-        }
         let Self { by_subject, hasher, .. } = self;
         let held = by_subject.remove(hash(hasher, subject), |held| is_of(held, subject));
         let mut held = held.unwrap_or_default();
@@ -254,6 +297,7 @@ impl PackData {
     /// Notes that an entity or what it is assigned changes.
     fn changed(&mut self, key: Key<'_>) {
         self.number = fresh_number();
+        self.families = OnceLock::new();
         if self.is_built_on(key) {
             self.hierarchy = self.number;
         }

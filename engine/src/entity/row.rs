@@ -5,8 +5,11 @@
 
 use std::sync::Arc;
 
+use cedar_policy_core::ast::Literal;
+
 use super::bytes::{Reader, put_count, put_number, put_text};
-use super::encoded::{Members, put_object, read_members};
+use super::encoded::{Members, put_object, read_member, read_members};
+use super::families::literals_of;
 use super::types::{Types, Unreadable};
 use super::update::{EntityUpdate, Kind, RoleSettings, Status};
 
@@ -150,6 +153,12 @@ impl Row {
         let mut rest = self.after_parents().ok_or(Unreadable)?;
         let attributes = read_members(&mut rest, types)?;
         Ok((attributes, read_members(&mut rest, types)?))
+    }
+
+    /// The literals that an attribute is, or has as a set; none when it can't be read: then it can't be evaluated either.
+    pub fn literals(&self, name: &str, types: &Types) -> Vec<Literal> {
+        let value = self.after_parents().and_then(|mut rest| read_member(&mut rest, name, types));
+        value.iter().flat_map(literals_of).cloned().collect()
     }
 
     /// Whether it is the very same row, not merely one like it.

@@ -4,6 +4,7 @@
 //! shares them. Items tell how they are alike by a closure, so that they can be as small as they like. The
 //! hash is the owner's, who must key it: ids are chosen by outsiders.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// How many items a leaf holds before it becomes a branch.
@@ -122,6 +123,33 @@ impl<T: Clone> Trie<T> {
         Iter { waiting: vec![&self.root], items: [].iter() }
     }
 
+    /// What only this one has, and what only the other has. What both share is not looked at.
+    pub fn differences(&self, other: &Self, is: impl Fn(&T, &T) -> bool) -> (Vec<T>, Vec<T>) {
+        let (mut here, mut there) = (Vec::new(), Vec::new());
+        let mut waiting = vec![(&self.root, &other.root)];
+        while let Some(pair) = waiting.pop() {
+            match pair {
+                (Node::Leaf(one), Node::Leaf(two)) if Arc::ptr_eq(one, two) => {}
+                (Node::Branch(one), Node::Branch(two)) if Arc::ptr_eq(one, two) => {}
+                (Node::Branch(one), Node::Branch(two)) => waiting.extend(one.iter().zip(two.iter())),
+                (one, two) => {
+                    let known = by_hash(two);
+                    let lacks = |among: &HashMap<u32, Vec<&T>>, (hash, item): (u32, &T)| {
+                        !among.get(&hash).is_some_and(|items| items.iter().any(|known| is(known, item)))
+                    };
+                    here.extend(
+                        hashed(one).filter(|item| lacks(&known, *item)).map(|(_, item)| item.clone()),
+                    );
+                    let known = by_hash(one);
+                    there.extend(
+                        hashed(two).filter(|item| lacks(&known, *item)).map(|(_, item)| item.clone()),
+                    );
+                }
+            }
+        }
+        (here, there)
+    }
+
     /// The bytes that it takes, without what its items hold elsewhere.
     pub fn resident_bytes(&self) -> usize {
         let mut bytes = 0;
@@ -143,6 +171,26 @@ impl<T: Clone> Trie<T> {
         }
         bytes
     }
+}
+
+/// The items under a node with their hashes.
+fn hashed<T>(node: &Node<T>) -> impl Iterator<Item = (u32, &T)> {
+    let mut waiting = vec![node];
+    let leaves = std::iter::from_fn(move || {
+        loop {
+            match waiting.pop()? {
+                Node::Branch(children) => waiting.extend(children.iter()),
+                Node::Leaf(leaf) => return Some(leaf),
+            }
+        }
+    });
+    leaves.flat_map(|leaf| leaf.hashes.iter().copied().zip(&leaf.items))
+}
+
+fn by_hash<T>(node: &Node<T>) -> HashMap<u32, Vec<&T>> {
+    let mut items: HashMap<u32, Vec<&T>> = HashMap::new();
+    hashed(node).for_each(|(hash, item)| items.entry(hash).or_default().push(item));
+    items
 }
 
 /// The leaf where this hash belongs, its path made ours alone.
@@ -227,6 +275,15 @@ mod tests {
                     None => (trie.remove(hash(key), |item| item.0 == key), model.remove(&key)),
                 };
                 prop_assert_eq!(old.map(|item| item.1), expected);
+            }
+            if let Some((kept, before)) = &kept {
+                let (gone, come) = kept.differences(&trie, |one, two| one == two);
+                let lacks = |model: &BTreeMap<u16, u8>, (key, value): &(&u16, &u8)| model.get(key) != Some(value);
+                let owned = |(key, value): (&u16, &u8)| (*key, *value);
+                let expected = before.iter().filter(|item| lacks(&model, item)).map(owned);
+                prop_assert_eq!(gone.into_iter().collect::<BTreeMap<_, _>>(), expected.collect());
+                let expected = model.iter().filter(|item| lacks(before, item)).map(owned);
+                prop_assert_eq!(come.into_iter().collect::<BTreeMap<_, _>>(), expected.collect());
             }
             for (trie, model) in kept.into_iter().chain([(trie, model)]) {
                 prop_assert_eq!(trie.len(), model.len());

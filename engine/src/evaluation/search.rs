@@ -5,18 +5,20 @@
 //! never: find what the caller could not ask about.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use cedar_policy_core::ast::{Eid, EntityType, EntityUID};
+use cedar_policy_core::ast::EntityType;
 use smol_str::SmolStr;
 
 use super::{AskError, Circumstances, choose_pack, give_batch_back, judge, take_batch, vouch};
 use crate::app::App;
 use crate::audit::Kind;
 use crate::clock::{Clock, Timestamp};
-use crate::decision::{Evaluator, Reason, Verdict};
+use crate::decision::narrow::Source;
+use crate::decision::{Evaluator, Question, Reason, Verdict};
 use crate::entity::{Data, Facts};
 use crate::policy::Pack;
 use crate::question::{Act, Asked, Assertions, Party};
@@ -28,13 +30,15 @@ mod shared;
 #[cfg(test)]
 mod tests;
 mod token;
+pub(super) mod walk;
 
 pub use shared::Searches;
 
-use candidates::{Bounds, By, Candidates};
+use candidates::{Beyond, Bounds, By};
 use named::Given;
 use shared::ListKey;
 use token::Token;
+use walk::{At, Position, Walk};
 
 /// What is searched for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +73,7 @@ pub struct Page<'a> {
 /// One page.
 #[derive(Debug)]
 pub struct Found {
-    /// The ids, or the names of actions, in their order.
+    /// The ids, or the names of actions, in the order of the search.
     pub ids: Vec<SmolStr>,
     /// What the next page is had by; none at the end.
     pub next: Option<String>,
@@ -122,7 +126,7 @@ pub async fn search(
     let pack = choose_pack(&current, by, now);
     vouch(app, &current, by, pack, now).await?;
     let Some(pack) = pack else {
-        let none = Outcome { ids: Vec::new(), more: false, by: By::Trial, evaluated: 0 };
+        let none = Outcome::none(By::Trial);
         let recorded = (now, &*current.revision_text, None);
         record(app, by, (asked, target), &none, recorded).await?;
         return Ok(Found { ids: none.ids, next: None, by: none.by.name(), evaluated: 0 });
@@ -147,16 +151,15 @@ pub async fn search(
         asked: bare(asked),
         assertions,
         target,
-        after: token.map(|token| token.after),
+        from: token.map(|token| token.last),
         limit,
     };
     let name = work.pack.name().to_owned();
     let outcome = run(app, work).await?;
     record(app, by, (asked, target), &outcome, (now, &snapshot.revision_text, Some(&name))).await?;
-    let next = outcome.more.then(|| {
+    let next = outcome.last.filter(|_| outcome.more).map(|last| {
         app.searches.keep(&snapshot, now);
-        let after = outcome.ids.last().cloned().unwrap_or_default();
-        let next = Token { after, at, limit, revision: Arc::clone(&snapshot.revision_text) };
+        let next = Token { last, at, limit, revision: Arc::clone(&snapshot.revision_text) };
         next.write(&app.cursor_key, &parameters)
     });
     Ok(Found { ids: outcome.ids, next, by: outcome.by.name(), evaluated: outcome.evaluated })
@@ -187,7 +190,7 @@ struct Work {
     asked: Asked<'static>,
     assertions: Assertions,
     target: Target,
-    after: Option<SmolStr>,
+    from: Option<Position>,
     limit: usize,
 }
 
@@ -195,9 +198,25 @@ struct Work {
 #[derive(Debug)]
 struct Outcome {
     ids: Vec<SmolStr>,
+    /// Where the last of them is.
+    last: Option<Position>,
     more: bool,
     by: By,
     evaluated: usize,
+}
+
+impl Outcome {
+    fn none(by: By) -> Self {
+        Self { ids: Vec::new(), last: None, more: false, by, evaluated: 0 }
+    }
+}
+
+/// Who is tried.
+enum Candidates {
+    /// Those whom policies name, and what is in these.
+    Named(BTreeSet<Source>, EntityType),
+    /// All these, in their order.
+    All(Arc<Vec<SmolStr>>),
 }
 
 /// Tells the work when nobody waits for it.
@@ -229,42 +248,68 @@ async fn run(app: &App, work: Work) -> Result<Outcome, AskError> {
     drop(done);
     match found {
         Ok(Ok(outcome)) => Ok(outcome),
-        Ok(Err(candidates::Beyond::Candidates)) => Err(SearchError::TooWide(settings.candidates).into()),
-        Ok(Err(candidates::Beyond::Time)) => Err(SearchError::TooSlow(settings.deadline_milliseconds).into()),
+        Ok(Err(Beyond::Candidates)) => Err(SearchError::TooWide(settings.candidates).into()),
+        Ok(Err(Beyond::Lost)) => Err(SearchError::RevisionDropped.into()),
+        Ok(Err(Beyond::Time)) => Err(SearchError::TooSlow(settings.deadline_milliseconds).into()),
         Err(_) => Err(AskError::Failed),
     }
 }
 
 impl Work {
-    fn find(mut self, bounds: &Bounds<'_>, lists: &shared::Lists) -> Result<Outcome, candidates::Beyond> {
+    fn find(mut self, bounds: &Bounds<'_>, lists: &shared::Lists) -> Result<Outcome, Beyond> {
         let (data, pack, tenant) = (Arc::clone(&self.data), Arc::clone(&self.pack), self.tenant.clone());
         let facts = pack.facts(&data, &tenant, self.at);
-        let candidates = self.candidates(facts, bounds, lists)?;
-        let mut outcome = Outcome { ids: Vec::new(), more: false, by: candidates.by, evaluated: 0 };
-        let start = match &self.after {
-            Some(after) => candidates.ids.partition_point(|id| id <= after),
-            None => 0,
-        };
-        for id in candidates.ids.iter().skip(start) {
-            if (bounds.stop)() {
-                return Err(candidates::Beyond::Time);
+        let from = self.from.take();
+        match self.candidates(facts, bounds, lists)? {
+            Candidates::Named(sources, entity_type) => {
+                let mut outcome = Outcome::none(By::Index);
+                let walk = Walk::new(facts, &sources, &entity_type, bounds);
+                walk.each(from, |step| self.try_one(facts, step, bounds, &mut outcome))?;
+                Ok(outcome)
             }
-            outcome.evaluated += 1;
-            if !self.allows(facts, id) {
-                continue;
+            Candidates::All(ids) => {
+                let mut outcome = Outcome::none(By::Trial);
+                let start = from.map_or(0, |from| ids.partition_point(|id| *id <= from.after));
+                for id in ids.iter().skip(start) {
+                    if !self.try_one(facts, (id, At::Named), bounds, &mut outcome)? {
+                        break;
+                    }
+                }
+                Ok(outcome)
             }
-            if outcome.ids.len() == self.limit {
-                outcome.more = true;
-                break;
-            }
-            outcome.ids.push(id.clone());
         }
-        Ok(outcome)
+    }
+
+    /// Tries one; false when the page is full.
+    fn try_one(
+        &mut self,
+        facts: Facts<'_>,
+        (id, at): walk::Step<'_>,
+        bounds: &Bounds<'_>,
+        outcome: &mut Outcome,
+    ) -> Result<bool, Beyond> {
+        if (bounds.stop)() {
+            return Err(Beyond::Time);
+        }
+        outcome.evaluated += 1;
+        if !self.allows(facts, id) {
+            return Ok(true);
+        }
+        if outcome.ids.len() == self.limit {
+            outcome.more = true;
+            return Ok(false);
+        }
+        let id = SmolStr::new(id);
+        outcome.ids.push(id.clone());
+        if outcome.ids.len() == self.limit {
+            outcome.last = Some(Position { spot: at.spot(), after: id });
+        }
+        Ok(true)
     }
 
     /// Whether an evaluation of this candidate is allowed.
-    fn allows(&mut self, facts: Facts<'_>, id: &SmolStr) -> bool {
-        let named = Cow::Owned(id.to_string());
+    fn allows(&mut self, facts: Facts<'_>, id: &str) -> bool {
+        let named = Cow::Owned(id.to_owned());
         match self.target {
             Target::Subject => self.asked.subject.id = named,
             Target::Resource => self.asked.resource.id = named,
@@ -283,37 +328,41 @@ impl Work {
         facts: Facts<'_>,
         bounds: &Bounds<'_>,
         lists: &shared::Lists,
-    ) -> Result<Candidates, candidates::Beyond> {
+    ) -> Result<Candidates, Beyond> {
         let (Some(subject), Some(resource)) =
             (self.entity_type(&self.asked.subject), self.entity_type(&self.asked.resource))
         else {
-            return Ok(Candidates::none());
+            return Ok(Candidates::All(Arc::default()));
         };
         if self.target == Target::Action {
             let names = self.pack.action_names(&subject, &resource);
-            return Ok(Candidates { ids: Arc::new(names.into_iter().collect()), by: By::Trial });
+            return Ok(Candidates::All(Arc::new(names.into_iter().collect())));
         }
-        let subject = EntityUID::from_components(subject, Eid::new(&*self.asked.subject.id), None);
-        let resource = EntityUID::from_components(resource, Eid::new(&*self.asked.resource.id), None);
-        let (given, entity_type) = match self.target {
-            Target::Subject => (Given::Resource(&resource), subject.entity_type()),
-            _ => (Given::Principal(&subject), resource.entity_type()),
+        let target = if self.target == Target::Subject { subject.clone() } else { resource.clone() };
+        let Some(question) = self.about_anybody(facts, subject == resource) else {
+            return Ok(Candidates::All(Arc::default()));
         };
-        let action = self.pack.action(&self.asked.action.name);
-        let sources = named::sources(facts, (&self.pack.rules, &action), given, entity_type);
-        let of = |sources| ListKey::of(facts, entity_type, sources);
+        let (given, is_open) = match self.target {
+            Target::Subject => (Given::Resource(&question.resource), self.assertions.are_of_subject()),
+            _ => (Given::Principal(&question.principal), self.assertions.are_of_resource()),
+        };
+        let sources = named::sources(facts, &self.pack.rules, (&question, is_open), given);
         if let Some(sources) = sources {
-            let key = of(Some(sources));
-            let make = |key: &ListKey| match key.sources() {
-                Some(sources) => named::gather(facts, sources, entity_type, bounds),
-                None => Ok(None),
-            };
-            if let Some(ids) = lists.get_or_make(key, make)? {
-                return Ok(Candidates { ids, by: By::Index });
-            }
+            return Ok(Candidates::Named(sources, target));
         }
-        let all = lists.get_or_make(of(None), |_| candidates::all(facts, entity_type, bounds).map(Some))?;
-        Ok(Candidates { ids: all.unwrap_or_default(), by: By::Trial })
+        let key = ListKey::of(facts, &target);
+        lists.get_or_make(key, || candidates::all(facts, &target, bounds)).map(Candidates::All)
+    }
+
+    /// The question, with anything in the place of what is searched for, but not the given side itself.
+    fn about_anybody(&self, facts: Facts<'_>, is_of_one_type: bool) -> Option<Question> {
+        let mut asked = self.asked.clone();
+        let (given, searched) = match self.target {
+            Target::Subject => (&asked.resource.id, &mut asked.subject.id),
+            _ => (&asked.subject.id, &mut asked.resource.id),
+        };
+        *searched = Cow::Borrowed(if is_of_one_type && given.is_empty() { "\0" } else { "" });
+        self.assertions.clone().question(&asked, &self.pack, facts)
     }
 
     /// The type of a party; none when no question can be about it.

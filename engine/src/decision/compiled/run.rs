@@ -150,6 +150,14 @@ impl Compiled {
     pub fn holds<'r>(&'r self, subjects: &'r Subjects<'r>, pool: &'r Pool<'_>) -> Result<bool, GivesWay> {
         Run { subjects, pool }.bool(&self.0)
     }
+
+    /// What it is the value of.
+    ///
+    /// # Errors
+    /// When Cedar's evaluator is to be asked.
+    pub fn value<'r>(&'r self, subjects: &'r Subjects<'r>, pool: &'r Pool<'_>) -> Result<Value, GivesWay> {
+        Ok(Run { subjects, pool }.value(&self.0)?.into_value())
+    }
 }
 
 struct Run<'r, 'p> {

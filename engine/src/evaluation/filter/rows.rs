@@ -13,9 +13,10 @@ use cedar_policy_core::ast::{Eid, EntityType, EntityUID};
 use smol_str::SmolStr;
 
 use super::super::search::candidates::{BETWEEN, Beyond, Bounds};
-use super::super::search::named::{Source, gather};
+use super::super::search::walk::gather;
 use crate::clock::Timestamp;
 use crate::decision::Question;
+use crate::decision::narrow::Source;
 use crate::decision::residual::{Formula, Ground, Operand, ResidualError, Scalar, Whose, residual};
 use crate::decision::slice::Slicer;
 use crate::entity::ancestry::{Ancestry, Asked as Anywhere, LONGEST_CHAIN};
@@ -236,12 +237,10 @@ impl Look<'_> {
     fn gather(&self, group: &EntityUID, of: &EntityType) -> Result<Vec<SmolStr>, ResidualError> {
         let bounds = Bounds { candidates: LOOKED_AT, stop: self.stop };
         let sources = BTreeSet::from([Source::Within(group.clone())]);
-        match gather(self.facts, &sources, of, &bounds) {
-            Ok(Some(ids)) => Ok(ids),
-            Ok(None) => Err(self.too_many(of, &format!("may be in `{group}`"))),
-            Err(Beyond::Time) => Err(ResidualError::TooSlow),
-            Err(Beyond::Candidates) => Err(self.too_many(of, &format!("may be in `{group}`"))),
-        }
+        gather(self.facts, &sources, of, &bounds).map_err(|beyond| match beyond {
+            Beyond::Time => ResidualError::TooSlow,
+            Beyond::Candidates | Beyond::Lost => self.too_many(of, &format!("may be in `{group}`")),
+        })
     }
 
     /// The ids of a type of all that is in an entity, and of itself.

@@ -3,8 +3,6 @@
 //! Promises: everybody of the type whom files or the store have, or who has been assigned something, once, in the order
 //! of ids. Must never: leave one out; what is too much is an error.
 
-use std::sync::Arc;
-
 use cedar_policy_core::ast::EntityType;
 use smol_str::SmolStr;
 
@@ -23,6 +21,8 @@ pub(in crate::evaluation) struct Bounds<'b> {
 pub(in crate::evaluation) enum Beyond {
     Candidates,
     Time,
+    /// Where a page should go on, there is nothing.
+    Lost,
 }
 
 /// Where candidates come from.
@@ -40,20 +40,6 @@ impl By {
             Self::Index => "index",
             Self::Trial => "trial",
         }
-    }
-}
-
-/// Ids in their order.
-#[derive(Debug)]
-pub(in crate::evaluation) struct Candidates {
-    pub(in crate::evaluation) ids: Arc<Vec<SmolStr>>,
-    pub(in crate::evaluation) by: By,
-}
-
-impl Candidates {
-    /// Nobody: of a type that can't be.
-    pub(in crate::evaluation) fn none() -> Self {
-        Self { ids: Arc::default(), by: By::Trial }
     }
 }
 

@@ -1,29 +1,22 @@
 //! Candidates by what policies name: only those whom a `permit` can be about.
 //!
-//! For each permit that can hold for the action and the given side, its scope tells whom: one entity, or all that is in
-//! one. Where it names nobody, a role in a scope may: what is only permitted to its holders is in that scope. Promises:
-//! never too few; whoever comes is evaluated all the same. Must never: decide.
+//! For each permit that can hold for the action and the given side, its scope and its condition tell whom: one entity, who
+//! has a value, or all that is in one. Where they name nobody, a role in a scope may: what is only permitted to its holders
+//! is in that scope. Promises: never too few; whoever comes is evaluated all the same. Must never: decide.
 
 use std::collections::{BTreeSet, HashSet};
 
 use cedar_policy_core::ast::{
-    Effect, EntityReference, EntityType, EntityUID, PrincipalOrResourceConstraint as Scope,
+    Effect, EntityReference, EntityType, EntityUID, PrincipalOrResourceConstraint as Scope, Var,
 };
-use smol_str::SmolStr;
 
-use super::candidates::{BETWEEN, Beyond, Bounds};
+use crate::decision::Question;
+use crate::decision::compiled::{Pool, Subjects};
+use crate::decision::narrow::{Narrow, Source, Whom};
 use crate::decision::rules::Rules;
 use crate::entity::ancestry::{Ancestry, Asked, LONGEST_CHAIN};
+use crate::entity::families::written;
 use crate::entity::{Facts, Unreadable};
-
-/// Whom a permit can be about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::evaluation) enum Source {
-    /// This one.
-    Only(EntityUID),
-    /// This one, and all that is in it.
-    Within(EntityUID),
-}
 
 /// The side of the question that is given.
 #[derive(Clone, Copy, Debug)]
@@ -42,16 +35,41 @@ struct Known<'a> {
     targets: HashSet<EntityUID>,
 }
 
-/// Where permits send a search; none when only trying all will do.
+/// Where permits send a search; none when only trying all will do. `question` has anything in the place of what is searched
+/// for, and `is_open` tells whether the request says attributes of that.
 pub(in crate::evaluation) fn sources(
     facts: Facts<'_>,
-    (rules, action): (&Rules, &EntityUID),
+    rules: &Rules,
+    (question, is_open): (&Question, bool),
     given: Given<'_>,
-    entity_type: &EntityType,
 ) -> Option<BTreeSet<Source>> {
     let known = Known::of(facts, given).ok()?;
-    let permits = rules.plan(action).rules.iter().filter_map(|place| rules.all.get(*place));
-    let mut sources = BTreeSet::new();
+    let view = facts.about(&question.resource);
+    let (searched, searched_for) = match given {
+        Given::Principal(_) => (Var::Resource, &question.resource),
+        Given::Resource(_) => (Var::Principal, &question.principal),
+    };
+    let entity_type = searched_for.entity_type();
+    let subjects = Subjects {
+        principal: &question.principal,
+        action: &question.action,
+        resource: &question.resource,
+        context: &question.context,
+    };
+    let roots = [&question.principal, &question.action, &question.resource];
+    let has_assignments = facts.data.is_some_and(|data| !data.assignment_trie().is_empty());
+    let narrow = Narrow {
+        searched,
+        entity_type,
+        subjects,
+        pool: Pool::new(&view, &question.laid_over, roots),
+        targets: &known.targets,
+        has_scopes: has_assignments && searched == Var::Resource,
+        is_open,
+        size: &|source| size(facts, entity_type, source),
+    };
+    let mut all = Whom::nobody();
+    let permits = rules.plan(&question.action).rules.iter().filter_map(|place| rules.all.get(*place));
     for rule in permits.filter(|rule| rule.effect == Effect::Permit) {
         let (own, other) = match given {
             Given::Principal(_) => (&rule.principal, &rule.resource),
@@ -61,38 +79,72 @@ pub(in crate::evaluation) fn sources(
         if !always && !known.may_fit(own) {
             continue;
         }
-        match source(other, entity_type) {
-            Whom::Nobody => {}
-            Whom::Those(source) => {
-                sources.insert(source);
-            }
-            Whom::Anybody if always => return None,
-            Whom::Anybody => sources.extend(known.targets.iter().cloned().map(Source::Within)),
+        let mut whom = in_scope(other, entity_type);
+        if !always {
+            let within = known.targets.iter().cloned().map(Source::Within);
+            whom = narrow.and(whom, Whom::Those(within.collect()));
+        }
+        if let Some(condition) = &rule.condition
+            && whom != Whom::nobody()
+        {
+            whom = narrow.and(whom, narrow.whom(condition));
+        }
+        all = all.or(whom);
+        if all == Whom::Anybody {
+            return None;
         }
     }
-    Some(sources)
+    match all {
+        Whom::Anybody => None,
+        Whom::Those(mut sources) => {
+            // Of itself, the given side may be asked about otherwise than of all others.
+            if entity_type == known.uid.entity_type() {
+                sources.insert(Source::Only(known.uid.clone()));
+            }
+            Some(sources)
+        }
+    }
 }
 
-enum Whom {
-    Nobody,
-    Those(Source),
-    Anybody,
+/// How many there are, about.
+fn size(facts: Facts<'_>, entity_type: &EntityType, source: &Source) -> usize {
+    /// What is in something that has more in it: it is not counted.
+    const DEEP: usize = 10_000;
+    match source {
+        Source::Only(_) => 1,
+        Source::Within(uid) => {
+            let own = facts.files.members(uid).len();
+            let stored = facts.data.and_then(|data| Some((data.families(), data.key(uid)?)));
+            let stored = stored.map_or(0, |(families, key)| {
+                let deep = if families.branch_types(key).is_empty() { 0 } else { DEEP };
+                families.count(key) + deep
+            });
+            1 + own + stored
+        }
+        Source::Having(attribute, value) => {
+            let own = facts.files.by_value(attribute);
+            let own = own.get(&(entity_type.clone(), value.clone())).map_or(0, Vec::len);
+            let stored = facts.data.and_then(|data| Some((data, data.types().known(entity_type)?)));
+            own + stored.map_or(0, |(data, number)| data.by_value(attribute).count((number, &written(value))))
+        }
+    }
 }
 
 /// Whom of this type a scope can be about.
-fn source(scope: &Scope, entity_type: &EntityType) -> Whom {
+fn in_scope(scope: &Scope, entity_type: &EntityType) -> Whom {
+    let one = |source| Whom::Those(BTreeSet::from([source]));
     match scope {
         Scope::Any => Whom::Anybody,
         Scope::Is(of) if **of == *entity_type => Whom::Anybody,
         Scope::Eq(EntityReference::EUID(uid)) if uid.entity_type() == entity_type => {
-            Whom::Those(Source::Only(uid.as_ref().clone()))
+            one(Source::Only(uid.as_ref().clone()))
         }
-        Scope::In(EntityReference::EUID(uid)) => Whom::Those(Source::Within(uid.as_ref().clone())),
+        Scope::In(EntityReference::EUID(uid)) => one(Source::Within(uid.as_ref().clone())),
         Scope::IsIn(of, EntityReference::EUID(uid)) if **of == *entity_type => {
-            Whom::Those(Source::Within(uid.as_ref().clone()))
+            one(Source::Within(uid.as_ref().clone()))
         }
         // Slots are never filled.
-        Scope::Is(_) | Scope::Eq(_) | Scope::In(_) | Scope::IsIn(..) => Whom::Nobody,
+        Scope::Is(_) | Scope::Eq(_) | Scope::In(_) | Scope::IsIn(..) => Whom::nobody(),
     }
 }
 
@@ -146,69 +198,4 @@ impl<'a> Known<'a> {
             Scope::Any | Scope::Eq(_) | Scope::Is(_) => false,
         }
     }
-}
-
-/// Everybody of a type whom these sources name; none when they are too many to follow, or data can't be read.
-///
-/// # Errors
-/// When there is no time left.
-pub(in crate::evaluation) fn gather(
-    facts: Facts<'_>,
-    sources: &BTreeSet<Source>,
-    entity_type: &EntityType,
-    bounds: &Bounds<'_>,
-) -> Result<Option<Vec<SmolStr>>, Beyond> {
-    let mut seen: HashSet<EntityUID> = HashSet::new();
-    let mut ids = Vec::new();
-    let mut looked = 0_usize;
-    let mut waiting = Vec::new();
-    let only = |source: &&Source| matches!(source, Source::Only(_));
-    for uid in sources.iter().filter(only).map(Source::uid) {
-        ids.extend(existing(facts, uid, entity_type));
-    }
-    waiting.extend(sources.iter().filter(|source| !only(source)).map(|source| source.uid().clone()));
-    while let Some(uid) = waiting.pop() {
-        looked += 1;
-        if looked.is_multiple_of(BETWEEN) && (bounds.stop)() {
-            return Err(Beyond::Time);
-        }
-        if seen.contains(&uid) {
-            continue;
-        }
-        if seen.len() >= bounds.candidates || waiting.len() > bounds.candidates {
-            return Ok(None);
-        }
-        waiting.extend(facts.files.members(&uid).iter().cloned());
-        if let Some((data, key)) = facts.data.and_then(|data| Some((data, data.key(&uid)?))) {
-            for child in data.families().children(key) {
-                let Ok(child) = data.uid(child) else { return Ok(None) };
-                waiting.push(child);
-            }
-        }
-        ids.extend(existing(facts, &uid, entity_type));
-        seen.insert(uid);
-    }
-    ids.sort_unstable();
-    ids.dedup();
-    Ok(Some(ids))
-}
-
-impl Source {
-    fn uid(&self) -> &EntityUID {
-        match self {
-            Self::Only(uid) | Self::Within(uid) => uid,
-        }
-    }
-}
-
-/// Its id, if trying all would find it.
-fn existing(facts: Facts<'_>, uid: &EntityUID, entity_type: &EntityType) -> Option<SmolStr> {
-    let in_data = || {
-        let data = facts.data?;
-        let key = data.key(uid)?;
-        Some(data.row(key).is_some() || data.assigned(key).is_some())
-    };
-    let exists =
-        uid.entity_type() == entity_type && (facts.files.get(uid).is_some() || in_data().unwrap_or_default());
-    exists.then(|| SmolStr::new(AsRef::<str>::as_ref(uid.eid())))
 }

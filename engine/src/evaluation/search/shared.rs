@@ -2,7 +2,7 @@
 //!
 //! Promises: all of it is bounded, in number and in bytes; what is remembered never changes what is found.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cedar_policy_core::ast::EntityType;
@@ -11,7 +11,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::SearchError;
 use super::candidates::Beyond;
-use super::named::Source;
 use super::token::Token;
 use crate::clock::Timestamp;
 use crate::config::Search;
@@ -21,7 +20,7 @@ use crate::policy::Snapshot;
 /// How many revisions are held for pages to come.
 const REVISIONS: usize = 16;
 /// How many lists are remembered, and how many bytes of them.
-const LISTS: usize = 256;
+const LISTS: usize = 16;
 const LIST_BYTES: usize = 128 << 20;
 /// A shorter list is soon made again.
 const WORTHWHILE: usize = 1_000;
@@ -41,14 +40,12 @@ pub(super) struct Lists(Arc<Mutex<VecDeque<(ListKey, List, usize)>>>);
 
 type List = Arc<Vec<SmolStr>>;
 
-/// Which list: of files and data as they are, each of which has a number that no other has.
+/// Which list: all of a type, of files and data as they are, each of which has a number that no other has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ListKey {
     files: u64,
     data: u64,
     entity_type: EntityType,
-    /// Where they are from; none when they are all there are.
-    sources: Option<BTreeSet<Source>>,
 }
 
 impl Searches {
@@ -110,34 +107,28 @@ impl Searches {
 }
 
 impl ListKey {
-    pub(super) fn of(facts: Facts<'_>, entity_type: &EntityType, sources: Option<BTreeSet<Source>>) -> Self {
+    pub(super) fn of(facts: Facts<'_>, entity_type: &EntityType) -> Self {
         let data = facts.data.map_or(0, |data| data.number);
-        Self { files: facts.files.number(), data, entity_type: entity_type.clone(), sources }
-    }
-}
-
-impl ListKey {
-    pub(super) fn sources(&self) -> Option<&BTreeSet<Source>> {
-        self.sources.as_ref()
+        Self { files: facts.files.number(), data, entity_type: entity_type.clone() }
     }
 }
 
 impl Lists {
-    /// The list of this key, remembered or made; none when it can't be made.
+    /// The list of this key, remembered or made.
     ///
     /// # Errors
     /// When making it is too much.
     pub(super) fn get_or_make(
         &self,
         key: ListKey,
-        make: impl FnOnce(&ListKey) -> Result<Option<Vec<SmolStr>>, Beyond>,
-    ) -> Result<Option<List>, Beyond> {
+        make: impl FnOnce() -> Result<Vec<SmolStr>, Beyond>,
+    ) -> Result<List, Beyond> {
         if let Some(known) = self.get(&key) {
-            return Ok(Some(known));
+            return Ok(known);
         }
-        let Some(made) = make(&key)?.map(Arc::new) else { return Ok(None) };
+        let made = Arc::new(make()?);
         self.put(key, &made);
-        Ok(Some(made))
+        Ok(made)
     }
 
     fn get(&self, key: &ListKey) -> Option<List> {

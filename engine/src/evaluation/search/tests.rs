@@ -13,15 +13,18 @@ const NOW: i64 = 1_000;
 fn pack(policies: &str, entities: &Value) -> Arc<Pack> {
     let file = |text: &str| SourceFile { shown: "generated".into(), text: text.into() };
     let files = [
-        ("pack.toml".to_owned(), file("name = \"world\"")),
+        (
+            "pack.toml".to_owned(),
+            file("name = \"world\"\n[properties]\nsubject = \"override\"\nresource = \"override\""),
+        ),
         ("x.cedar".to_owned(), file(policies)),
         ("entities.json".to_owned(), file(&entities.to_string())),
     ];
     Arc::new(Pack::load(&PackFiles { files: files.into() }).unwrap())
 }
 
-/// One entity: type, number, the number of what it is in, and a level.
-type Made = (&'static str, usize, Option<(&'static str, usize)>, i64);
+/// One entity: type, number, what it is in, and a level.
+type Made = (&'static str, usize, Vec<(&'static str, usize)>, i64);
 
 fn id_of((of, n): (&str, usize)) -> String {
     format!("{}{n}", of.to_lowercase().chars().next().unwrap_or('x'))
@@ -29,23 +32,40 @@ fn id_of((of, n): (&str, usize)) -> String {
 
 fn in_files(all: &[Made]) -> Value {
     let uid = |named: (&str, usize)| json!({"type": named.0, "id": id_of(named)});
-    let entity = |(of, n, parent, level): &Made| {
-        let parents: Vec<Value> = parent.iter().map(|parent| uid(*parent)).collect();
-        json!({"uid": uid((of, *n)), "attrs": {"level": level}, "parents": parents})
+    let entity = |made: &Made| {
+        let parents: Vec<Value> = made.2.iter().map(|parent| uid(*parent)).collect();
+        json!({"uid": uid((made.0, made.1)), "attrs": attributes(made), "parents": parents})
     };
     all.iter().map(entity).collect()
 }
 
-fn in_store((of, n, parent, level): &Made) -> Update {
+/// A level and what follows from it: somebody, some in whom others may be, a truth, and no or one word.
+fn attributes((_, n, _, level): &Made) -> Value {
+    let entity = |of: &'static str, n: usize| json!({"__entity": {"type": of, "id": id_of((of, n))}});
+    let place = usize::try_from(*level).unwrap() + n;
+    let mut all = json!({
+        "level": level,
+        "owner": entity("User", place % 6),
+        "readers": [entity("Group", place % 4), entity("User", n % 6), entity("Role", n % 3)],
+        "open": level % 2 == 0,
+    });
+    if n % 2 == 0 {
+        all["word"] = json!(format!("w{level}"));
+    }
+    all
+}
+
+fn in_store(made: &Made) -> Update {
+    let (of, n, parents, level) = made;
     Update::Entity(EntityUpdate {
         tenant: "red".into(),
         pack: "world".into(),
         entity_type: (*of).into(),
         id: id_of((of, *n)),
         kind: if *of == "User" { Kind::User } else { Kind::Entity },
-        attributes: json!({"level": level}).to_string(),
+        attributes: attributes(made).to_string(),
         tags: "{}".into(),
-        parents: parent.iter().map(|parent| (parent.0.into(), id_of(*parent))).collect(),
+        parents: parents.iter().map(|parent| (parent.0.into(), id_of(*parent))).collect(),
         status: if *of == "User" && *level == 3 { Status::Locked } else { Status::Active },
         settings: RoleSettings::default(),
         version: 1,
@@ -57,22 +77,24 @@ fn entities() -> impl Strategy<Value = Vec<Made>> {
         prop_oneof![Just("User"), Just("Doc"), Just("Folder"), Just("Group")],
         0_usize..6,
         0_usize..4,
+        prop::option::weighted(0.4, 0_usize..4),
         0_i64..4,
     );
     prop::collection::vec(one, 1..24).prop_map(|all| {
         let mut made: Vec<Made> = Vec::new();
-        for (of, n, within, level) in all {
+        for (of, n, within, also, level) in all {
             if made.iter().any(|known| (known.0, known.1) == (of, n)) {
                 continue;
             }
-            let parent = match of {
+            let parent = |within| match of {
                 "User" => Some(("Group", within)),
-                "Doc" => Some(("Folder", within)),
+                "Doc" if within % 2 == 0 || within <= n => Some(("Folder", within)),
                 // Upwards alone: files may not go in circles.
                 _ if within > n => Some((of, within)),
                 _ => None,
             };
-            made.push((of, n, parent, level));
+            let parents = parent(within).into_iter().chain(also.and_then(parent));
+            made.push((of, n, parents.collect(), level));
         }
         made
     })
@@ -121,6 +143,40 @@ fn scope(variable: &'static str, own: &'static str, group: &'static str) -> impl
     })
 }
 
+/// Tests of one side, of the other, and of both; some fail for some.
+const CONDITIONS: [&str; 30] = [
+    "true",
+    "true",
+    "true",
+    "principal has level && principal.level > 1",
+    "principal.level == 2",
+    "resource.level < 2",
+    "resource.level == 1",
+    "1 == resource.level",
+    "resource has word && resource.word == \"w2\"",
+    "resource.word like \"w*\"",
+    "principal in Role::\"r0\"",
+    "principal in [Group::\"g1\", Role::\"r1\"]",
+    "resource in Folder::\"f1\" || resource in Role::\"r1\"",
+    "resource.owner == principal",
+    "principal == resource.owner",
+    "principal.owner == resource",
+    "resource.owner == principal.owner",
+    "principal in resource.readers",
+    "principal.owner in resource.readers",
+    "principal in resource.owner",
+    "resource.readers.contains(principal)",
+    "principal.readers.contains(resource.owner)",
+    "resource in principal.readers",
+    "resource.readers.containsAny([User::\"u1\", Group::\"g0\"])",
+    "resource.readers.containsAll([User::\"u1\", Group::\"g0\"])",
+    "principal.readers.containsAny(resource.readers)",
+    "[1, 2].contains(resource.level)",
+    "resource.open",
+    "!resource.open && !principal.open",
+    "principal is User && resource is Doc && context has never",
+];
+
 fn policies() -> impl Strategy<Value = String> {
     let effect = prop_oneof![4 => Just("permit"), 1 => Just("forbid")];
     let action = prop_oneof![
@@ -128,12 +184,13 @@ fn policies() -> impl Strategy<Value = String> {
         Just("action == Action::\"read\""),
         Just("action in [Action::\"read\", Action::\"write\"]"),
     ];
-    let condition = prop_oneof![
-        3 => Just("true"),
-        1 => Just("principal has level && principal.level > 1"),
-        1 => Just("resource.level < 2"),
-        1 => Just("principal in Role::\"r0\""),
-    ];
+    let plain = prop::sample::select(CONDITIONS.to_vec());
+    let condition = (plain.clone(), plain, 0..6).prop_map(|(one, other, form)| match form {
+        0 => format!("({one}) && ({other})"),
+        1 => format!("({one}) || ({other})"),
+        2 => format!("if {one} then {other} else resource.open"),
+        _ => one.to_owned(),
+    });
     let one =
         (effect, scope("principal", "User", "Group"), action, scope("resource", "Doc", "Folder"), condition);
     let shown = |(effect, principal, action, resource, condition)| {
@@ -165,12 +222,12 @@ fn work((pack, data): (&Arc<Pack>, &Arc<Data>), asked: Asked<'static>, target: T
         assertions: Assertions::parse(&asked).unwrap(),
         asked,
         target,
-        after: None,
+        from: None,
         limit,
     }
 }
 
-/// All pages, and whether they were found by an index.
+/// All pages in the order of ids, and whether they were found by an index.
 fn found(
     world: (&Arc<Pack>, &Arc<Data>),
     lists: &shared::Lists,
@@ -178,15 +235,17 @@ fn found(
     target: Target,
     limit: usize,
 ) -> (Vec<SmolStr>, By) {
-    let mut all: Vec<SmolStr> = Vec::new();
+    let (mut all, mut from): (Vec<SmolStr>, _) = (Vec::new(), None);
     loop {
         let mut work = work(world, asked.clone(), target, limit);
-        work.after = all.last().cloned();
+        work.from = from;
         let page = work.find(&bounds(&|| false), lists).unwrap();
         all.extend(page.ids);
         if !page.more {
+            all.sort_unstable();
             return (all, page.by);
         }
+        from = page.last;
     }
 }
 
@@ -206,8 +265,23 @@ fn tried(
     ids
 }
 
+/// What a request says of nobody, of the subject, or of the resource.
+const SAID: [[Option<&str>; 2]; 4] = [
+    [None, None],
+    [None, None],
+    [Some(r#"{"level": 2, "word": "w2"}"#), None],
+    [None, Some(r#"{"level": 1, "owner": {"__entity": {"type": "User", "id": "u3"}}, "open": true}"#)],
+];
+
+/// The same question, with what the request says.
+fn saying(mut asked: Asked<'static>, said: usize) -> Asked<'static> {
+    let [subject, resource] = SAID[said].map(|text| text.map(|text| serde_json::from_str(text).unwrap()));
+    (asked.subject.properties, asked.resource.properties) = (subject, resource);
+    asked
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: soak(250, 1_000), ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: soak(1_000, 10_000), ..ProptestConfig::default() })]
 
     #[test]
     fn a_search_finds_what_evaluations_allow(
@@ -216,10 +290,11 @@ proptest! {
         assigned in assignments(),
         late in prop::collection::vec((0_usize..24, any::<bool>()), 0..6),
         home in 0_usize..3,
+        said in 0_usize..4,
         limit in 1_usize..5,
     ) {
         let is_in_files = |place: usize| home == 0 || (home == 2 && place.is_multiple_of(2));
-        let of = |wanted: bool| made.iter().enumerate().filter(move |(place, _)| is_in_files(*place) == wanted).map(|(_, one)| *one);
+        let of = |wanted: bool| made.iter().enumerate().filter(move |(place, _)| is_in_files(*place) == wanted).map(|(_, one)| one.clone());
         let pack = pack(&text, &in_files(&of(true).collect::<Vec<_>>()));
         let data = Data::default().apply(of(false).map(|one| in_store(&one)).chain(assigned.clone()));
         // Made early, so that what comes later must be kept up with.
@@ -227,9 +302,9 @@ proptest! {
             data.families();
         }
         let changes = late.iter().filter_map(|(place, gone)| {
-            let (of, n, parent, level) = made.get(*place).filter(|_| !is_in_files(*place))?;
-            let parent = parent.map(|(of, within)| (of, (within + 1) % 4)).filter(|parent| *parent != (*of, *n));
-            Some(match (*gone, in_store(&(*of, *n, parent, *level))) {
+            let (of, n, parents, level) = made.get(*place).filter(|_| !is_in_files(*place))?;
+            let others = parents.iter().map(|(of, within)| (*of, (within + 1) % 4)).filter(|parent| *parent != (*of, *n));
+            Some(match (*gone, in_store(&(*of, *n, others.collect(), *level))) {
                 (true, Update::Entity(row)) => Update::EntityGone {
                     tenant: row.tenant,
                     pack: row.pack,
@@ -250,6 +325,7 @@ proptest! {
         let facts = pack.facts(&data, "red", Timestamp(NOW));
         let all = |of: &str| candidates::all(facts, &of.parse().unwrap(), &bounds(&|| false)).unwrap();
         let lists = shared::Lists::default();
+        let asked = |subject: &str, action: &str, resource: &str| saying(asked(subject, action, resource), said);
         for action in ["read", "fly"] {
             for n in 0..6 {
                 let (user, doc) = (format!("u{n}"), format!("d{n}"));
@@ -271,7 +347,7 @@ proptest! {
 }
 
 fn documents(count: usize) -> Arc<Data> {
-    let document = |n: usize| in_store(&("Doc", n, Some(("Folder", n % 1_000)), 1));
+    let document = |n: usize| in_store(&("Doc", n, vec![("Folder", n % 1_000)], 1));
     Arc::new(Data::default().apply((0..count).map(document)))
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Promises: a token opens nothing but the next pages of its own search: of its tenant, pack, question, revision and instant.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
+use super::walk::{Position, Spot};
 use super::{SearchError, Target};
 use crate::clock::Timestamp;
 use crate::evaluation::Circumstances;
@@ -19,8 +21,8 @@ use crate::question::Asked;
 /// Where a search goes on.
 #[derive(Debug)]
 pub(super) struct Token {
-    /// The last id of the page before.
-    pub(super) after: SmolStr,
+    /// The last of the page before.
+    pub(super) last: Position,
     /// The instant that all pages are of.
     pub(super) at: Timestamp,
     /// How many results the page before could have.
@@ -30,7 +32,15 @@ pub(super) struct Token {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Written<'t>(#[serde(borrow)] std::borrow::Cow<'t, str>, i64, usize, std::borrow::Cow<'t, str>);
+struct Written<'t> {
+    #[serde(borrow)]
+    after: Cow<'t, str>,
+    spot: Spot,
+    at: i64,
+    limit: usize,
+    #[serde(borrow)]
+    revision: Cow<'t, str>,
+}
 
 /// A digest of all that a token is bound to, besides what it says itself.
 pub(super) fn parameters(by: &Circumstances<'_>, pack: &str, asked: &Asked<'_>, target: Target) -> [u8; 32] {
@@ -64,8 +74,14 @@ fn canonical(text: Option<&RawValue>) -> String {
 
 impl Token {
     pub(super) fn write(&self, key: &Key, parameters: &[u8; 32]) -> String {
-        let Self { after, at, limit, revision } = self;
-        let written = Written(after.as_str().into(), at.0, *limit, (&**revision).into());
+        let Self { last: Position { spot, after }, at, limit, revision } = self;
+        let written = Written {
+            after: after.as_str().into(),
+            spot: spot.clone(),
+            at: at.0,
+            limit: *limit,
+            revision: (&**revision).into(),
+        };
         let text = serde_json::to_string(&written).unwrap_or_default();
         let mac = key.mac(&message(&text, parameters));
         URL_SAFE_NO_PAD.encode([&mac[..], text.as_bytes()].concat())
@@ -80,11 +96,11 @@ impl Token {
             let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
             let (mac, text) = bytes.split_at_checked(key.mac(b"").len())?;
             let text = std::str::from_utf8(text).ok()?;
-            let Written(after, at, limit, revision) = serde_json::from_str(text)
+            let Written { after, spot, at, limit, revision } = serde_json::from_str(text)
                 .ok()
                 .filter(|_| key.verify_mac(&message(text, parameters), mac))?;
-            let (at, revision) = (Timestamp(at), Arc::from(&*revision));
-            Some(Self { after: SmolStr::new(after), at, limit, revision })
+            let last = Position { spot, after: SmolStr::new(after) };
+            Some(Self { last, at: Timestamp(at), limit, revision: Arc::from(&*revision) })
         };
         read().ok_or(SearchError::InvalidToken)
     }

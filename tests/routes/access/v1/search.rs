@@ -190,12 +190,21 @@ fn an_answer_says_on_request_how_it_was_found() {
         asked["explain"] = json!(true);
         results(path, &asked)["page"]["properties"].clone()
     };
-    assert_eq!(how(SUBJECT, readers()), json!({"by": "trial", "evaluated": 2}));
+    assert_eq!(how(SUBJECT, readers()), json!({"by": "index", "evaluated": 2}));
     let asked = json!({"subject": user("bob"), "action": {"name": "read"}, "resource": {"type": "record"}});
     assert_eq!(how(RESOURCE, asked.clone()), json!({"by": "index", "evaluated": 1}));
     let mut writes = asked;
     writes["action"]["name"] = json!("write");
-    assert_eq!(how(RESOURCE, writes), json!({"by": "trial", "evaluated": 2}));
+    assert_eq!(how(RESOURCE, writes), json!({"by": "index", "evaluated": 1}));
+    let cedar = "permit(principal, action, resource) when { resource.name like \"a*\" };";
+    let named = |id: &str| json!({"uid": {"type": "record", "id": id}, "attrs": {"name": id}, "parents": []});
+    let server = Server::with(Pack::new("like").cedar(cedar).entities(&json!([named("a1"), named("b1")])));
+    let mut asked =
+        json!({"subject": user("bob"), "action": {"name": "read"}, "resource": {"type": "record"}});
+    asked["explain"] = json!(true);
+    let found = server.post(RESOURCE, &asked).expect_status(200).json();
+    assert_eq!(found["results"], json!([{"type": "record", "id": "a1"}]));
+    assert_eq!(found["page"]["properties"], json!({"by": "trial", "evaluated": 2}));
 }
 
 #[test]
