@@ -30,10 +30,15 @@ impl Data {
     /// The data with these changes.
     pub fn apply(&self, updates: impl IntoIterator<Item = Update>) -> Self {
         let mut data = self.clone();
-        for update in updates {
-            data.change(&update);
-        }
+        data.take(updates);
         data
+    }
+
+    /// Takes these changes over in place: what nobody shares is changed and not copied.
+    pub fn take(&mut self, updates: impl IntoIterator<Item = Update>) {
+        for update in updates {
+            self.change(&update);
+        }
     }
 
     fn change(&mut self, update: &Update) {
@@ -57,17 +62,12 @@ impl Data {
     }
 
     fn tenant_mut(&mut self, tenant: &str) -> &mut TenantData {
-        let tenants = Arc::make_mut(&mut self.tenants);
-        if !tenants.contains_key(tenant) {
-            tenants.insert(tenant.into(), Arc::default());
-        }
-        Arc::make_mut(tenants.entry(tenant.into()).or_default())
+        value_mut(Arc::make_mut(&mut self.tenants), tenant, Arc::default)
     }
 
     fn pack_mut(&mut self, tenant: &str, pack: &str) -> &mut PackData {
         let memory = Arc::clone(&self.memory);
-        let packs = &mut self.tenant_mut(tenant).packs;
-        Arc::make_mut(packs.entry(pack.into()).or_insert_with(|| Arc::new(PackData::new(memory))))
+        value_mut(&mut self.tenant_mut(tenant).packs, pack, || Arc::new(PackData::new(memory)))
     }
 
     fn note_status(
@@ -76,8 +76,9 @@ impl Data {
         pack: &str,
         (kind, id, entity_type, status): (Kind, &str, &str, Status),
     ) {
-        // Others have no status.
-        if kind.is_principal() {
+        // Others have no status, and most of these are as if nothing had been said of them.
+        let is_said = status != Status::Active || !self.inactive(tenant).marks(kind, id).is_empty();
+        if kind.is_principal() && is_said {
             let mark = Mark { pack: pack.into(), entity_type: entity_type.into(), status };
             Inactive::note(&mut self.tenant_mut(tenant).inactive, kind, id, mark);
         }
@@ -106,4 +107,18 @@ impl Data {
             .iter()
             .flat_map(|(tenant, data)| data.packs.iter().map(move |(pack, data)| (&**tenant, &**pack, data)))
     }
+}
+
+/// The value under a name, made ours alone; a new one if there is none.
+fn value_mut<'m, V: Clone>(
+    values: &'m mut BTreeMap<Arc<str>, Arc<V>>,
+    name: &str,
+    new: impl FnOnce() -> Arc<V>,
+) -> &'m mut V {
+    // A name is copied for the first value alone, and not for every row.
+    let name: Arc<str> = match values.get_key_value(name) {
+        Some((known, _)) => Arc::clone(known),
+        None => name.into(),
+    };
+    Arc::make_mut(values.entry(name).or_insert_with(new))
 }

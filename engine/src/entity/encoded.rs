@@ -43,9 +43,13 @@ pub fn put_object(out: &mut Vec<u8>, json: &str, types: &mut Arc<Types>) -> Resu
     }
     let start = out.len();
     let mut deserializer = serde_json::Deserializer::from_str(json);
-    let writer = Writer { out, types, whole: true };
+    let mut doubtful = false;
+    let writer = Writer { out, types, doubtful: &mut doubtful, whole: true };
     writer.deserialize(&mut deserializer).map_err(|_| Unreadable)?;
     deserializer.end().map_err(|_| Unreadable)?;
+    if !doubtful {
+        return Ok(());
+    }
     // That extension values are values is found out now and not when a question needs them.
     let mut reader = Reader(out.get(start..).unwrap_or_default());
     read_members(&mut reader, types).map(drop)
@@ -55,6 +59,8 @@ pub fn put_object(out: &mut Vec<u8>, json: &str, types: &mut Arc<Types>) -> Resu
 struct Writer<'w> {
     out: &'w mut Vec<u8>,
     types: &'w mut Arc<Types>,
+    /// Whether something was written that only reading it tells to be a value.
+    doubtful: &'w mut bool,
     whole: bool,
 }
 
@@ -75,7 +81,7 @@ struct ExtensionEscape<'w> {
 
 impl Writer<'_> {
     fn nested(&mut self) -> Writer<'_> {
-        Writer { out: self.out, types: self.types, whole: false }
+        Writer { out: self.out, types: self.types, doubtful: self.doubtful, whole: false }
     }
 }
 
@@ -159,11 +165,13 @@ impl Writer<'_> {
                 let named: EntityEscape<'de> = members.next_value()?;
                 self.out.push(ENTITY);
                 let number = Types::number(self.types, &named.type_name);
+                *self.doubtful |= !self.types.can_say(number);
                 put_number(self.out, u64::from(number));
                 put_text(self.out, &named.id);
             }
             "__extn" => {
                 self.out.push(EXTENSION);
+                *self.doubtful = true;
                 members.next_value_seed(ExtensionEscape { out: self.out, types: self.types })?;
             }
             _ => return Err(M::Error::custom("`__expr` is no value")),
@@ -195,7 +203,8 @@ impl<'de> Visitor<'de> for ExtensionEscape<'_> {
         let mut arguments = None;
         while let Some(name) = members.next_key::<Cow<'de, str>>()? {
             let mut written = Vec::new();
-            let writer = Writer { out: &mut written, types: self.types, whole: false };
+            // Whoever reads the extension value reads these too.
+            let writer = Writer { out: &mut written, types: self.types, doubtful: &mut true, whole: false };
             match &*name {
                 "fn" if function.is_none() => function = Some(members.next_value()?),
                 "arg" if arguments.is_none() => {

@@ -263,9 +263,8 @@ impl Families {
     }
 
     fn give_back(&mut self, family: Arc<Family>) {
-        let Self { all, hasher, .. } = self;
-        let place = hash(hasher, family.parent.key());
-        all.insert(place, family, |_| false, |family| hash(hasher, family.parent.key()));
+        let place = self.hash(family.parent.key());
+        self.all.put(place, family, |_| false);
     }
 
     fn hash(&self, key: Key<'_>) -> u32 {

@@ -100,7 +100,7 @@ impl Inactive {
             entries.remove(hash, same);
         } else {
             let entry = Entry { kind, id: id.into(), marks };
-            entries.insert(hash, entry, same, |entry| Self::hash(hasher, entry.kind, &entry.id));
+            entries.put(hash, entry, same);
         }
     }
 }

@@ -224,12 +224,11 @@ impl PackData {
             return false;
         }
         self.changed(key);
-        let parents: Vec<_> = row.parents().map(own).collect();
-        parents.into_iter().for_each(|parent| self.build_on(parent));
+        row.parents().for_each(|parent| self.build_on(parent));
         let exclusive = update.kind == Kind::Role && !update.settings.exclusive_with.is_empty();
         self.note_exclusive(key, exclusive);
         let Self { rows, hasher, .. } = self;
-        rows.insert(hash(hasher, key), row.clone(), |old| old.key() == key, |row| hash(hasher, row.key()));
+        rows.put(hash(hasher, key), row.clone(), |old| old.key() == key);
         true
     }
 
@@ -256,21 +255,15 @@ impl PackData {
         let new = Arc::new(Assignment::new(update, &mut self.types));
         self.changed(new.subject.key());
         let named = [Some(&new.role), new.place.target(), new.delegated_by.as_ref()];
-        named.into_iter().flatten().for_each(|held| self.build_on(held.clone()));
+        named.into_iter().flatten().for_each(|held| self.build_on(held.key()));
         let Self { assignments, by_subject, hasher, .. } = self;
         let (id, subject) = (&*new.id, new.subject.key());
         let same = |one: &Arc<Assignment>| *one.id == *id;
-        let id_hash = |one: &Arc<Assignment>| hash(hasher, (0, &one.id));
-        assignments.insert(hash(hasher, (0, id)), Arc::clone(&new), same, id_hash);
+        assignments.put(hash(hasher, (0, id)), Arc::clone(&new), same);
         let held = by_subject.remove(hash(hasher, subject), |held| is_of(held, subject));
         let mut held = held.unwrap_or_default();
         Arc::make_mut(&mut held).push(Arc::clone(&new));
-        by_subject.insert(
-            hash(hasher, subject),
-            held,
-            |held| is_of(held, subject),
-            |held| subject_hash(hasher, held),
-        );
+        by_subject.put(hash(hasher, subject), held, |held| is_of(held, subject));
     }
 
     /// Takes an assignment out, unless it was made anew since.
@@ -290,7 +283,7 @@ impl PackData {
         let mut held = held.unwrap_or_default();
         Arc::make_mut(&mut held).retain(|one| *one.id != *id);
         if !held.is_empty() {
-            by_subject.insert(hash(hasher, subject), held, |_| false, |held| subject_hash(hasher, held));
+            by_subject.put(hash(hasher, subject), held, |_| false);
         }
     }
 
@@ -303,15 +296,18 @@ impl PackData {
         }
     }
 
-    fn build_on(&mut self, held: Held) {
+    fn build_on(&mut self, (number, id): Key<'_>) {
         let Self { built_on, hasher, .. } = self;
-        let hash_of = hash(hasher, held.key());
-        if built_on.get(hash_of, |known| **known == held).is_none() {
-            built_on.insert(hash_of, Arc::new(held), |_| false, |known| hash(hasher, known.key()));
+        let place = hash(hasher, (number, id));
+        if built_on.get(place, |known| known.key() == (number, id)).is_none() {
+            built_on.put(place, Arc::new(Held { number, id: id.into() }), |_| false);
         }
     }
 
     fn note_exclusive(&mut self, (number, id): Key<'_>, exclusive: bool) {
+        if !exclusive && self.exclusive.is_empty() {
+            return;
+        }
         let entry = (number, Box::from(id));
         if self.exclusive.contains(&entry) != exclusive {
             let all = Arc::make_mut(&mut self.exclusive);
@@ -324,16 +320,8 @@ impl PackData {
     }
 }
 
-fn own((number, id): Key<'_>) -> Held {
-    Held { number, id: id.into() }
-}
-
 fn is_of(held: &Assigned, subject: Key<'_>) -> bool {
     held.first().is_some_and(|one| one.subject.key() == subject)
-}
-
-fn subject_hash(hasher: &foldhash::quality::RandomState, held: &Assigned) -> u32 {
-    held.first().map_or(0, |one| hash(hasher, one.subject.key()))
 }
 
 fn hash(hasher: &foldhash::quality::RandomState, key: Key<'_>) -> u32 {

@@ -85,13 +85,7 @@ impl<T: Clone> Trie<T> {
     }
 
     /// Puts an item in the place of the one that `same` knows; gives that one.
-    pub fn insert(
-        &mut self,
-        hash: u32,
-        item: T,
-        same: impl Fn(&T) -> bool,
-        hash_of: impl Fn(&T) -> u32,
-    ) -> Option<T> {
+    pub fn put(&mut self, hash: u32, item: T, same: impl Fn(&T) -> bool) -> Option<T> {
         let (node, depth) = leaf_of(&mut self.root, hash)?;
         let Node::Leaf(leaf) = node else { return None };
         let leaf = Arc::make_mut(leaf);
@@ -102,7 +96,7 @@ impl<T: Clone> Trie<T> {
         leaf.items.push(item);
         self.len += 1;
         if leaf.items.len() > LEAF && depth * BITS < u32::BITS {
-            *node = split(std::mem::take(leaf), depth, &hash_of);
+            *node = split(std::mem::take(leaf), depth);
         }
         None
     }
@@ -205,10 +199,9 @@ fn leaf_of<T: Clone>(root: &mut Node<T>, hash: u32) -> Option<(&mut Node<T>, u32
     Some((node, depth))
 }
 
-fn split<T: Clone>(leaf: Leaf<T>, depth: u32, hash_of: &dyn Fn(&T) -> u32) -> Node<T> {
+fn split<T: Clone>(leaf: Leaf<T>, depth: u32) -> Node<T> {
     let mut parts: [Leaf<T>; CHILDREN] = Default::default();
-    for item in leaf.items {
-        let hash = hash_of(&item);
+    for (hash, item) in leaf.hashes.into_iter().zip(leaf.items) {
         if let Some(part) = parts.get_mut(child_of(hash, depth)) {
             part.hashes.push(hash);
             part.items.push(item);
@@ -254,7 +247,7 @@ mod tests {
     }
 
     fn put(trie: &mut Trie<(u16, u8)>, key: u16, value: u8) -> Option<(u16, u8)> {
-        trie.insert(hash(key), (key, value), |item| item.0 == key, |item| hash(item.0))
+        trie.put(hash(key), (key, value), |item| item.0 == key)
     }
 
     proptest! {
@@ -300,7 +293,7 @@ mod tests {
     fn items_of_one_hash_are_still_told_apart() {
         let mut trie = Trie::default();
         for key in 0_u16..200 {
-            trie.insert(7, key, |item| *item == key, |_| 7);
+            trie.put(7, key, |item| *item == key);
         }
         assert_eq!(trie.len(), 200);
         assert!((0..200).all(|key| trie.get(7, |item| *item == key) == Some(&key)));

@@ -43,6 +43,12 @@ impl Types {
         self.by_type.get(entity_type).copied()
     }
 
+    /// Whether Cedar can say the name of the type with this number.
+    pub fn can_say(&self, number: u32) -> bool {
+        let place = usize::try_from(number).ok();
+        place.and_then(|place| self.all.get(place)).is_some_and(Option::is_some)
+    }
+
     /// The numbers of all of them.
     pub fn numbers(&self) -> impl Iterator<Item = u32> {
         (0..self.all.len()).filter_map(|place| u32::try_from(place).ok())

@@ -4,6 +4,18 @@ use super::pool::{Row, args};
 use super::{Store, StoreError, Writing};
 use crate::clock::Timestamp;
 
+/// A statement that finds entities by what follows, with the columns in the order in which [`from_row`] reads them.
+macro_rules! select_entities {
+    ($which:literal) => {
+        concat!(
+            "SELECT tenant_id, pack, type, id, kind, attributes, tags, parents, settings, status, ",
+            "created_at, updated_at, deleted_at, version FROM entities",
+            $which
+        )
+    };
+}
+pub(super) use select_entities;
+
 /// One entity as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntityRow {
@@ -99,7 +111,7 @@ impl Writing {
     }
 }
 
-const ONE: &str = "SELECT * FROM entities WHERE tenant_id = $1 AND pack = $2 AND type = $3 AND id = $4";
+const ONE: &str = select_entities!(" WHERE tenant_id = $1 AND pack = $2 AND type = $3 AND id = $4");
 
 impl Store {
     /// The entity, unless it is deleted.
@@ -121,11 +133,15 @@ impl Store {
     /// When the database fails.
     pub async fn entities(&self, page: &EntityPage<'_>) -> Result<Vec<EntityRow>, StoreError> {
         let (after_type, after_id) = page.after;
-        let by_type = "SELECT * FROM entities WHERE tenant_id = $1 AND pack = $2 AND type = $3 AND id > $4 \
-             AND deleted_at IS NULL AND (CAST($5 AS TEXT) IS NULL OR kind = $5) ORDER BY id LIMIT $6";
-        let all = "SELECT * FROM entities WHERE tenant_id = $1 AND pack = $2 AND type >= $3 \
+        let by_type = select_entities!(
+            " WHERE tenant_id = $1 AND pack = $2 AND type = $3 AND id > $4 \
+             AND deleted_at IS NULL AND (CAST($5 AS TEXT) IS NULL OR kind = $5) ORDER BY id LIMIT $6"
+        );
+        let all = select_entities!(
+            " WHERE tenant_id = $1 AND pack = $2 AND type >= $3 \
              AND (type > $3 OR id > $4) AND deleted_at IS NULL AND (CAST($5 AS TEXT) IS NULL OR kind = $5) \
-             ORDER BY type, id LIMIT $6";
+             ORDER BY type, id LIMIT $6"
+        );
         let (sql, type_name) = match page.type_name {
             // After an entity of a later type there is nothing of this one.
             Some(type_name) if after_type > type_name => return Ok(Vec::new()),
@@ -149,8 +165,10 @@ impl Store {
         type_name: Option<&str>,
         mut see: impl FnMut(EntityRow) + Send,
     ) -> Result<(), StoreError> {
-        let select = "SELECT * FROM entities WHERE tenant_id = $1 AND pack = $2 AND deleted_at IS NULL \
-             AND (CAST($3 AS TEXT) IS NULL OR type = $3) ORDER BY type, id";
+        let select = select_entities!(
+            " WHERE tenant_id = $1 AND pack = $2 AND deleted_at IS NULL \
+             AND (CAST($3 AS TEXT) IS NULL OR type = $3) ORDER BY type, id"
+        );
         let mut tx = self.pool.begin_read().await?;
         tx.each(select, args![tenant_id, pack, type_name], |row| {
             see(from_row(&row)?);
@@ -163,19 +181,19 @@ impl Store {
 
 pub(super) fn from_row(row: &Row) -> Result<EntityRow, StoreError> {
     Ok(EntityRow {
-        tenant_id: row.text("tenant_id")?,
-        pack: row.text("pack")?,
-        type_name: row.text("type")?,
-        id: row.text("id")?,
-        kind: row.text("kind")?,
-        attributes: row.text("attributes")?,
-        tags: row.text("tags")?,
-        parents: row.text("parents")?,
-        settings: row.text("settings")?,
-        status: row.text("status")?,
-        created_at: row.instant("created_at")?,
-        updated_at: row.instant("updated_at")?,
-        deleted_at: row.optional_instant("deleted_at")?,
-        version: row.unsigned("version")?,
+        tenant_id: row.text(0)?,
+        pack: row.text(1)?,
+        type_name: row.text(2)?,
+        id: row.text(3)?,
+        kind: row.text(4)?,
+        attributes: row.text(5)?,
+        tags: row.text(6)?,
+        parents: row.text(7)?,
+        settings: row.text(8)?,
+        status: row.text(9)?,
+        created_at: row.instant(10)?,
+        updated_at: row.instant(11)?,
+        deleted_at: row.optional_instant(12)?,
+        version: row.unsigned_at(13, "version")?,
     })
 }

@@ -6,15 +6,18 @@
 
 use std::time::Duration;
 
-use futures_util::TryStreamExt;
+use futures_util::StreamExt;
 use sqlx::postgres::{PgPool, PgRow, Postgres};
 use sqlx::sqlite::{SqlitePool, SqliteRow};
-use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr, Sqlite, Transaction};
+use sqlx::{AssertSqlSafe, ColumnIndex, Row as _, SqlSafeStr, Sqlite, Transaction};
 
 use super::StoreError;
 
 /// A statement that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// So many rows at most are taken together when they are there already.
+const AT_ONCE: usize = 256;
 
 /// The connections.
 #[derive(Clone, Debug)]
@@ -123,9 +126,16 @@ pub(super) enum Row {
     Postgres(PgRow),
 }
 
+/// A column by its name, or by its place among those that a statement names: that costs less, where rows are many.
+pub(super) trait Column: ColumnIndex<SqliteRow> + ColumnIndex<PgRow> {}
+
+impl Column for &'static str {}
+
+impl Column for usize {}
+
 macro_rules! column {
     ($name:ident, $type:ty) => {
-        pub(super) fn $name(&self, column: &'static str) -> Result<$type, StoreError> {
+        pub(super) fn $name(&self, column: impl Column) -> Result<$type, StoreError> {
             Ok(match self {
                 Self::Sqlite(row) => row.try_get(column)?,
                 Self::Postgres(row) => row.try_get(column)?,
@@ -141,17 +151,22 @@ impl Row {
     column!(optional_int, Option<i64>);
 
     pub(super) fn unsigned(&self, column: &'static str) -> Result<u64, StoreError> {
-        let number = self.int(column)?;
-        u64::try_from(number).map_err(|_| StoreError::Corrupt { what: column, detail: number.to_string() })
+        self.unsigned_at(column, column)
     }
 
-    pub(super) fn instant(&self, column: &'static str) -> Result<crate::clock::Timestamp, StoreError> {
+    /// The same, for what messages call `name`.
+    pub(super) fn unsigned_at(&self, column: impl Column, name: &'static str) -> Result<u64, StoreError> {
+        let number = self.int(column)?;
+        u64::try_from(number).map_err(|_| StoreError::Corrupt { what: name, detail: number.to_string() })
+    }
+
+    pub(super) fn instant(&self, column: impl Column) -> Result<crate::clock::Timestamp, StoreError> {
         Ok(crate::clock::Timestamp(self.int(column)?))
     }
 
     pub(super) fn optional_instant(
         &self,
-        column: &'static str,
+        column: impl Column,
     ) -> Result<Option<crate::clock::Timestamp>, StoreError> {
         Ok(self.optional_int(column)?.map(crate::clock::Timestamp))
     }
@@ -297,15 +312,15 @@ impl Tx {
         let sql = sql.into();
         match self {
             Self::Sqlite(tx) => {
-                let mut rows = query!(sql, args).fetch(&mut **tx);
-                while let Some(row) = in_time(async { Ok(rows.try_next().await?) }).await? {
-                    see(Row::Sqlite(row))?;
+                let mut rows = query!(sql, args).fetch(&mut **tx).ready_chunks(AT_ONCE);
+                while let Some(found) = in_time(async { Ok(rows.next().await) }).await? {
+                    found.into_iter().try_for_each(|row| see(Row::Sqlite(row?)))?;
                 }
             }
             Self::Postgres(tx) => {
-                let mut rows = query!(sql, args).fetch(&mut **tx);
-                while let Some(row) = in_time(async { Ok(rows.try_next().await?) }).await? {
-                    see(Row::Postgres(row))?;
+                let mut rows = query!(sql, args).fetch(&mut **tx).ready_chunks(AT_ONCE);
+                while let Some(found) = in_time(async { Ok(rows.next().await) }).await? {
+                    found.into_iter().try_for_each(|row| see(Row::Postgres(row?)))?;
                 }
             }
         }

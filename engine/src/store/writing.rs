@@ -6,7 +6,7 @@
 use super::assignments::{self, AssignmentRow};
 use super::callers::{self, CallerRow};
 use super::changes::{self, Change};
-use super::entities::{self, EntityRow};
+use super::entities::{self, EntityRow, select_entities};
 use super::plugin_modes::{self, PluginModeRow};
 use super::pool::{Tx, args};
 use super::revisions::{self, PinRow};
@@ -121,12 +121,12 @@ async fn show(tx: &mut Tx, known: u64, mut see: impl FnMut(Changed) + Send) -> R
     let (modes, entities, assignments) = match known {
         0 => (
             "SELECT * FROM plugin_modes WHERE mode IS NOT NULL AND $1 = 0",
-            "SELECT * FROM entities WHERE (deleted_at IS NULL OR status <> 'active') AND $1 = 0",
+            select_entities!(" WHERE (deleted_at IS NULL OR status <> 'active') AND $1 = 0"),
             "SELECT * FROM role_assignments WHERE status = 'active' AND $1 = 0",
         ),
         _ => (
             "SELECT * FROM plugin_modes WHERE version > $1 ORDER BY version",
-            "SELECT * FROM entities WHERE version > $1 ORDER BY version",
+            select_entities!(" WHERE version > $1 ORDER BY version"),
             "SELECT * FROM role_assignments WHERE version > $1 ORDER BY version",
         ),
     };

@@ -43,9 +43,6 @@ pub struct Touched {
     pub groups: bool,
 }
 
-/// Rows that are taken over together.
-const AT_ONCE: usize = 20_000;
-
 impl Present {
     /// What a running server knows already.
     pub fn known((tenant, pack): (&str, &str), data: Data, sequence: u64) -> Self {
@@ -162,14 +159,10 @@ impl Present {
 
     fn with(&self, rows: &Rows) -> io::Result<Data> {
         let mut data = self.data.clone();
-        let mut updates = Vec::new();
         for row in rows.read() {
-            updates.push(self.update(row?));
-            if updates.len() >= AT_ONCE {
-                data = data.apply(updates.drain(..));
-            }
+            data.take([self.update(row?)]);
         }
-        Ok(data.apply(updates))
+        Ok(data)
     }
 
     /// A row as it would be. What an import does not say of an entity stays as it is.
@@ -213,14 +206,13 @@ pub enum CheckError {
 struct Batch {
     of: (String, String),
     data: Data,
-    waiting: Vec<Update>,
     failed: Option<StoreError>,
 }
 
 impl Batch {
     fn over(present: &Present) -> Self {
         let of = (present.tenant.clone(), present.pack.clone());
-        Self { of, data: present.data.clone(), waiting: Vec::new(), failed: None }
+        Self { of, data: present.data.clone(), failed: None }
     }
 
     fn is_of(&self, tenant: &str, pack: &str) -> bool {
@@ -247,16 +239,12 @@ impl Batch {
             _ => return,
         };
         match update {
-            Ok(update) => self.waiting.push(update),
+            Ok(update) => self.data.take([update]),
             Err(error) => self.failed = Some(error),
-        }
-        if self.waiting.len() >= AT_ONCE {
-            self.data = self.data.apply(self.waiting.drain(..));
         }
     }
 
-    fn finish(mut self) -> Result<Data, StoreError> {
-        self.data = self.data.apply(self.waiting.drain(..));
+    fn finish(self) -> Result<Data, StoreError> {
         self.failed.map_or(Ok(self.data), Err)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Known;
-use crate::entity::{AssignmentUpdate, Data, EntityUpdate, Kind, Named, Scope, Status, Update};
+use crate::entity::{AssignmentUpdate, Data, EntityUpdate, Kind, Named, RoleSettings, Scope, Status, Update};
 use crate::plugin::Mode;
 use crate::plugin::modes::{ModeRule, Overrides};
 use crate::store::StoreError;
@@ -29,17 +29,14 @@ impl From<UnreadableRow> for StoreError {
     }
 }
 
-/// Rows that are taken over together, some at a time: a million of them are never all in memory twice.
+/// Rows that are taken over together, one after the other: a million of them are never all in memory twice.
 pub(in crate::app) struct Batch {
     data: Data,
     callers: Vec<CallerRow>,
     modes: Arc<Overrides>,
     pin: Option<Arc<str>>,
-    waiting: Vec<Update>,
     failed: Option<UnreadableRow>,
 }
-
-const AT_ONCE: usize = 20_000;
 
 impl Batch {
     pub(in crate::app) fn over(known: &Known) -> Self {
@@ -48,7 +45,6 @@ impl Batch {
             callers: Vec::new(),
             modes: Arc::clone(&known.modes),
             pin: known.pin.clone(),
-            waiting: Vec::new(),
             failed: None,
         }
     }
@@ -70,21 +66,13 @@ impl Batch {
             Changed::Assignment(row) => Update::try_from(*row),
         };
         match update {
-            Ok(update) => self.waiting.push(update),
+            Ok(update) => self.data.take([update]),
             Err(error) => self.failed = Some(error),
         }
-        if self.waiting.len() >= AT_ONCE {
-            self.settle();
-        }
-    }
-
-    fn settle(&mut self) {
-        self.data = self.data.apply(self.waiting.drain(..));
     }
 
     /// What is known then, as of this change, and the rows of callers.
-    pub(in crate::app) fn finish(mut self, sequence: u64) -> Result<(Known, Vec<CallerRow>), UnreadableRow> {
-        self.settle();
+    pub(in crate::app) fn finish(self, sequence: u64) -> Result<(Known, Vec<CallerRow>), UnreadableRow> {
         if let Some(error) = self.failed {
             return Err(error);
         }
@@ -112,7 +100,11 @@ impl TryFrom<EntityRow> for Update {
             });
         }
         let parents: Vec<Named> = serde_json::from_str(&row.parents).map_err(|_| unreadable("parents"))?;
-        let settings = serde_json::from_str(&row.settings).map_err(|_| unreadable("settings"))?;
+        // Only roles have any.
+        let settings = match &*row.settings {
+            "{}" => Ok(RoleSettings::default()),
+            other => serde_json::from_str(other).map_err(|_| unreadable("settings")),
+        }?;
         Ok(Self::Entity(EntityUpdate {
             tenant: row.tenant_id,
             pack: row.pack,
