@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -184,7 +185,27 @@ fn single(answer: &Answer) -> Response {
         Verdict::Allow => r#"{"decision":true}"#,
         Verdict::Deny => r#"{"decision":false}"#,
     };
-    let mut response = text.into_response();
+    let mut response = Response::new(Body::from(text));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::decide::decide;
+
+    #[test]
+    fn what_waits_for_a_decision_is_small() {
+        /// The future of a request is moved onto the heap, and stays there while its record is written.
+        const BYTES: usize = 4_096;
+        fn of_evaluation<F>(_: impl FnOnce(State<Arc<App>>, PackInPath, Request) -> F) -> usize {
+            size_of::<F>()
+        }
+        fn of_decision<F>(_: impl FnOnce(State<Arc<App>>, Request) -> F) -> usize {
+            size_of::<F>()
+        }
+        let sizes = [of_evaluation(evaluate), of_decision(decide)];
+        assert!(sizes.iter().all(|bytes| *bytes <= BYTES), "{sizes:?}");
+    }
 }

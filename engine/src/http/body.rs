@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use futures_util::FutureExt;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -64,9 +65,15 @@ impl JsonBody {
         if declared.is_some_and(|length: usize| length > limits.body_bytes) {
             return Err(ApiError::BodyTooLarge(limits.body_bytes));
         }
-        let reading = Limited::new(body, limits.body_bytes).collect();
-        let patience = Duration::from_secs(app.config.server.body_seconds);
-        let read = tokio::time::timeout(patience, reading).await.map_err(|_| ApiError::RequestTimeout)?;
+        let mut reading = std::pin::pin!(Limited::new(body, limits.body_bytes).collect());
+        // Mostly it came with the headers, and there is nothing to wait for.
+        let read = match reading.as_mut().now_or_never() {
+            Some(read) => read,
+            None => {
+                let patience = Duration::from_secs(app.config.server.body_seconds);
+                tokio::time::timeout(patience, reading).await.map_err(|_| ApiError::RequestTimeout)?
+            }
+        };
         let bytes = match read {
             Ok(collected) => collected.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => {
