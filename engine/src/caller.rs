@@ -75,6 +75,11 @@ impl Caller {
         self.expires_at.is_none_or(|at| now < at)
     }
 
+    /// The same by a clock, which is read only if its key ever ends.
+    pub fn is_live_by(&self, clock: &dyn Clock) -> bool {
+        self.expires_at.is_none_or(|at| clock.now() < at)
+    }
+
     /// Whether it is bound to this pack.
     pub fn is_bound_to(&self, pack: &str) -> bool {
         self.packs.iter().any(|bound| bound == EVERY || bound == pack)

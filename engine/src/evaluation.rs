@@ -223,7 +223,7 @@ async fn vouch(
     if may(snapshot, by.caller, Right::AssertSubject, RightOn::Pack(pack.name()), now) {
         return Ok(());
     }
-    app.refused(by, Right::AssertSubject).await;
+    Box::pin(app.refused(by, Right::AssertSubject)).await;
     Err(AskError::MayNotAssert(pack.name().to_owned()))
 }
 
@@ -256,7 +256,7 @@ impl<'a> Walk<'a> {
         if self.by.http.is_none() {
             return;
         }
-        let found = inspect::inspect(self, &self.first_id, subject).await;
+        let found = Box::pin(inspect::inspect(self, &self.first_id, subject)).await;
         let (inspection, verified) = found.unzip();
         self.inspection = inspection.map(Arc::new);
         self.verified = verified;

@@ -1,4 +1,5 @@
-//! The HTTP API: every route in one table.
+//! The HTTP API: every route in one table. A request for one decision is known by its path before the table is asked
+//! (`listen.rs`), and is answered by the same handler.
 //!
 //! Promises: bodies, headers, batches and nesting have limits; an error says what a stranger can act on and
 //! nothing of the inside; a defect ends one request and not the server. The only status codes are here.

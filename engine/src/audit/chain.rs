@@ -5,8 +5,6 @@
 //! genesis value, which binds the node. Promises: one version of the format is one sequence of
 //! bytes, so that any edited byte shows. Must never: change for a version that exists.
 
-use std::io::Write;
-
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use zeroize::Zeroizing;
 
@@ -153,8 +151,7 @@ pub(super) fn push_line(
 }
 
 fn push_decimal(out: &mut Vec<u8>, number: u64) {
-    // A `Vec` takes every write.
-    write!(out, "{number}").unwrap_or_default();
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// A line read back; everything borrows from it.

@@ -55,7 +55,7 @@ impl Group {
             // Its members find the failure, if it is one.
             state.write(shared).ok();
         }
-        if state.open.is_empty() {
+        if state.open.is_empty() && !state.open.has_room(batch.bytes()) {
             std::mem::swap(&mut state.open, batch);
         } else {
             state.open.absorb(batch);

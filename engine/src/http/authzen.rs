@@ -1,9 +1,11 @@
 //! `POST /access/v1/evaluation` and `/access/v1/evaluations` (OpenID AuthZEN Authorization API 1.0), and the same a pack.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -105,7 +107,22 @@ impl Reader for Lenient {
     }
 }
 
-type PackInPath = Option<Path<String>>;
+pub(super) type PackInPath = Option<Path<String>>;
+
+/// Which pack a request for one decision names in its path, if it is one. A path that would have to be decoded is left to the
+/// table of routes, which says the same.
+pub(super) fn evaluation_of(request: &Request) -> Option<PackInPath> {
+    let before = request.uri().path().strip_suffix("/access/v1/evaluation")?;
+    if request.method() != Method::POST {
+        return None;
+    }
+    if before.is_empty() {
+        return Some(None);
+    }
+    let pack = before.strip_prefix("/packs/").filter(|pack| !pack.is_empty())?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    pack.bytes().all(is_plain).then(|| Some(Path(pack.to_owned())))
+}
 
 /// One decision.
 #[utoipa::path(
@@ -124,6 +141,15 @@ pub(super) async fn evaluate(
     let who = Authenticated::of(&app, &parts).await?;
     let body = JsonBody::read(&app, &parts, body).await?;
     Ok(single(&evaluate_text(&app, &who, pack(&path), body.text()).await?))
+}
+
+/// The same, with its future on the heap, as the table of routes would put it.
+pub(super) fn evaluate_boxed(
+    app: State<Arc<App>>,
+    pack: PackInPath,
+    request: Request,
+) -> Pin<Box<dyn Future<Output = Result<Response, AuthzenError>> + Send>> {
+    Box::pin(evaluate(app, pack, request))
 }
 
 /// A list of decisions.
@@ -184,7 +210,52 @@ fn single(answer: &Answer) -> Response {
         Verdict::Allow => r#"{"decision":true}"#,
         Verdict::Deny => r#"{"decision":false}"#,
     };
-    let mut response = text.into_response();
+    let mut response = Response::new(Body::from(text));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::decide::decide;
+
+    #[test]
+    fn only_plain_paths_of_one_decision_pass_the_table_by() {
+        let of = |method: &str, uri: &str| {
+            let request = Request::builder().method(method).uri(uri).body(Body::empty()).unwrap();
+            evaluation_of(&request).map(|pack| pack.map(|Path(pack)| pack))
+        };
+        assert_eq!(of("POST", "/access/v1/evaluation"), Some(None));
+        assert_eq!(of("POST", "/access/v1/evaluation?x=1"), Some(None));
+        assert_eq!(of("POST", "/packs/documents/access/v1/evaluation"), Some(Some("documents".into())));
+        assert_eq!(of("GET", "/access/v1/evaluation"), None);
+        for uri in [
+            "/access/v1/evaluations",
+            "/access/v1/evaluation/",
+            "//access/v1/evaluation",
+            "/x/access/v1/evaluation",
+            "/packs/access/v1/evaluation",
+            "/packs//access/v1/evaluation",
+            "/packs/a/b/access/v1/evaluation",
+            "/packs/a%2fb/access/v1/evaluation",
+            "/packs/../access/v1/evaluation",
+        ] {
+            assert_eq!(of("POST", uri), None, "{uri}");
+        }
+    }
+
+    #[test]
+    fn what_waits_for_a_decision_is_small() {
+        /// The future of a request is moved onto the heap, and stays there while its record is written.
+        const BYTES: usize = 4_096;
+        fn of_evaluation<F>(_: impl FnOnce(State<Arc<App>>, PackInPath, Request) -> F) -> usize {
+            size_of::<F>()
+        }
+        fn of_decision<F>(_: impl FnOnce(State<Arc<App>>, Request) -> F) -> usize {
+            size_of::<F>()
+        }
+        let sizes = [of_evaluation(evaluate), of_decision(decide)];
+        assert!(sizes.iter().all(|bytes| *bytes <= BYTES), "{sizes:?}");
+    }
 }

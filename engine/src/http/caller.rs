@@ -36,7 +36,7 @@ impl<'p> Authenticated<'p> {
         let request_id = request_id(parts);
         let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
         let Some(key) = bearer(parts) else {
-            app.unauthenticated("caller_key_missing", request_id, peer).await;
+            Box::pin(app.unauthenticated("caller_key_missing", request_id, peer)).await;
             return Err(ApiError::KeyMissing);
         };
         match app.present(key).await {
@@ -45,7 +45,7 @@ impl<'p> Authenticated<'p> {
                 Ok(Self { caller, request_id, peer, took })
             }
             Ok(None) => {
-                app.unauthenticated("caller_key_invalid", request_id, peer).await;
+                Box::pin(app.unauthenticated("caller_key_invalid", request_id, peer)).await;
                 Err(ApiError::KeyInvalid)
             }
             Err(error) => {

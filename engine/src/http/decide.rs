@@ -264,7 +264,7 @@ impl DecideRequest<'_> {
     async fn check(&self, app: &App) -> Result<Option<Reported>, ApiError> {
         let http = self.check_form()?;
         match self.at_least_revision {
-            Some(wanted) if !app.reaches(wanted).await => {
+            Some(wanted) if !Box::pin(app.reaches(wanted)).await => {
                 Err(ApiError::RevisionNotReached { at: app.snapshot().revision.sequence, wanted })
             }
             _ => Ok(http),

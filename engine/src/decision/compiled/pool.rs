@@ -62,7 +62,9 @@ impl<'p> Pool<'p> {
         if let Some(entity) = self.laid_over.iter().find(|entity| is_same(entity.uid(), uid)) {
             return Ok(Some(entity));
         }
-        if let Some((_, held)) = self.roots.iter().find(|(root, _)| is_same(root, uid)) {
+        // Mostly it is asked for by the very id that stands here.
+        let itself = self.roots.iter().find(|(root, _)| std::ptr::eq(*root, uid));
+        if let Some((_, held)) = itself.or_else(|| self.roots.iter().find(|(root, _)| is_same(root, uid))) {
             return match held.get() {
                 Some(held) => Ok(held.entity()),
                 None => {

@@ -185,6 +185,7 @@ impl<'r> Run<'r, '_> {
                 Ok(false)
             }
             Node::Not(node) => Ok(!self.bool(node)?),
+            Node::HasAttribute(node, name) => self.has(&self.value(node)?, name),
             other => self.value(other)?.bool(),
         }
     }
@@ -196,7 +197,9 @@ impl<'r> Run<'r, '_> {
             Node::Var(Var::Action) => Seen::Uid(self.subjects.action),
             Node::Var(Var::Resource) => Seen::Uid(self.subjects.resource),
             Node::Var(Var::Context) => Seen::Record(self.subjects.context),
-            Node::And(_) | Node::Or(_) | Node::Not(_) => Seen::Bool(self.bool(node)?),
+            Node::And(_) | Node::Or(_) | Node::Not(_) | Node::HasAttribute(..) => {
+                Seen::Bool(self.bool(node)?)
+            }
             Node::If(parts) => {
                 let [test, then, other] = &**parts;
                 return self.value(if self.bool(test)? { then } else { other });
@@ -208,7 +211,6 @@ impl<'r> Run<'r, '_> {
                 return self.binary(*op, self.value(left)?, self.value(right)?);
             }
             Node::Attribute(node, name) => return self.attribute(self.value(node)?, name),
-            Node::HasAttribute(node, name) => Seen::Bool(self.has(&self.value(node)?, name)?),
             Node::HasPath(node, names) => Seen::Bool(self.has_path(node, names)?),
             Node::Like(node, pattern) => Seen::Bool(pattern.wildcard_match(self.value(node)?.text()?)),
             Node::Is(node, entity_type) => Seen::Bool(self.value(node)?.uid()?.entity_type() == entity_type),
