@@ -97,12 +97,7 @@ pub fn evaluate(rules: &Rules, view: &View<'_>, question: &Question) -> Findings
         return findings;
     }
     let plan = rules.plan(&question.action);
-    let subjects = Subjects {
-        principal: &question.principal,
-        action: &question.action,
-        resource: &question.resource,
-        context: &question.context,
-    };
+    let subjects = question.subjects();
     let roots = [&question.principal, &question.action, &question.resource];
     let pool = Pool::new(view, &question.laid_over, roots);
     let judged = if question.has_left_out() {
@@ -271,6 +266,12 @@ fn holds(rule: &Rule, evaluator: &CedarEvaluator<'_>) -> Result<bool, String> {
 }
 
 impl Question {
+    /// What a condition's variables stand for.
+    pub fn subjects(&self) -> Subjects<'_> {
+        let Self { principal, action, resource, context, .. } = self;
+        Subjects { principal, action, resource, context }
+    }
+
     fn to_request(&self) -> Request {
         let known = |uid: &EntityUID| EntityUIDEntry::known(uid.clone(), None);
         Request::new_unchecked(

@@ -14,7 +14,7 @@ use cedar_policy_core::evaluator::Evaluator;
 use cedar_policy_core::extensions::Extensions;
 
 use super::Asking;
-use crate::decision::compiled::{Compiled, Pool, Subjects};
+use crate::decision::compiled::{Compiled, Pool};
 use crate::decision::rules::{Rule, scope_matches};
 use crate::decision::slice::Slicer;
 use crate::decision::{NO_SLOTS, Question};
@@ -47,12 +47,7 @@ impl<'j, 'a> Judge<'j, 'a> {
             return Err(SPENT.to_owned());
         }
         let question = self.asking.question;
-        let subjects = Subjects {
-            principal: &question.principal,
-            action: &question.action,
-            resource: &question.resource,
-            context: &question.context,
-        };
+        let subjects = question.subjects();
         let compiled = Compiled::of(expr, &mut Interner::default())
             .and_then(|compiled| compiled.holds(&subjects, &self.pool).ok());
         if let Some(held) = compiled {

@@ -10,7 +10,7 @@ use super::change::{Change, ChangeTold, Edit, apply};
 use super::clause::parts;
 use super::judge::Judge;
 use super::ways::{Ways, product};
-use crate::decision::compiled::{Pool, Subjects};
+use crate::decision::compiled::Pool;
 use crate::decision::rules::Rule;
 use crate::decision::{Findings, OnPolicyError, Question, Verdict, combine, evaluate};
 
@@ -213,12 +213,7 @@ fn weight(rule: &Rule) -> usize {
 /// What it takes to ask once: by the texts of the policies that the index finds.
 fn cost(asking: &Asking<'_>) -> usize {
     let question = asking.question;
-    let subjects = Subjects {
-        principal: &question.principal,
-        action: &question.action,
-        resource: &question.resource,
-        context: &question.context,
-    };
+    let subjects = question.subjects();
     let roots = [&question.principal, &question.action, &question.resource];
     let pool = Pool::new(asking.view, &question.laid_over, roots);
     let mut cost = 5;

@@ -11,7 +11,7 @@ use cedar_policy_core::ast::{
 };
 
 use crate::decision::Question;
-use crate::decision::compiled::{Pool, Subjects};
+use crate::decision::compiled::Pool;
 use crate::decision::narrow::{Narrow, Source, Whom};
 use crate::decision::rules::Rules;
 use crate::entity::ancestry::{Ancestry, Asked, LONGEST_CHAIN};
@@ -50,12 +50,7 @@ pub(in crate::evaluation) fn sources(
         Given::Resource(_) => (Var::Principal, &question.principal),
     };
     let entity_type = searched_for.entity_type();
-    let subjects = Subjects {
-        principal: &question.principal,
-        action: &question.action,
-        resource: &question.resource,
-        context: &question.context,
-    };
+    let subjects = question.subjects();
     let roots = [&question.principal, &question.action, &question.resource];
     let has_assignments = facts.data.is_some_and(|data| !data.assignment_trie().is_empty());
     let narrow = Narrow {
